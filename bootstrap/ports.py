@@ -126,7 +126,9 @@ class ClusterApi(Protocol):
     def daemon_sets(self) -> tuple[DaemonSetFacts, ...]:
         """List every DaemonSet, paged."""
 
-    def set_daemon_set_node_selector(self, namespace: str, name: str, selector: Mapping[str, str]) -> None:
+    def set_daemon_set_node_selector(
+        self, namespace: str, name: str, selector: Mapping[str, str]
+    ) -> None:
         """Merge labels into the node selector of a DaemonSet's pods."""
 
     def certificate_requests(self) -> tuple[CertificateRequest, ...]:
@@ -194,3 +196,16 @@ class EventSink(Protocol):
 
     def record(self, event: Event) -> None:
         """Keep one event."""
+
+
+class ProcessTable(Protocol):
+    """Processes of this machine, for locks of runs that died here."""
+
+    def host(self) -> str:
+        """Return a name of this machine that no other has."""
+
+    def me(self) -> str:
+        """Return an identity of this process that no later one with the same id has."""
+
+    def is_alive(self, identity: str) -> bool:
+        """Tell whether the process with an identity from :meth:`me` still runs."""
