@@ -52,6 +52,7 @@ class BootstrapError(Exception):
         evidence: str = "",
         fix: str = "",
         command: str = "",
+        name: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -59,6 +60,8 @@ class BootstrapError(Exception):
         self.evidence = evidence
         self.fix = fix
         self.command = command
+        self.name = name
+        """The finding's CamelCase name, where the error is one that users quote."""
 
 
 class UsageError(BootstrapError):

@@ -1,8 +1,8 @@
 """What the engine needs of the world, as Protocols; adapters and fakes implement them.
 
 Every method raises only children of ``BootstrapError``: ``RemoteError`` (with ``NotFoundError`` and
-``ConflictError``) when the other side said no or was away, ``AccessError`` for credentials and rights.
-Reading methods never change anything; every changing method may be called twice.
+``ConflictError``) when the other side said no or was away, ``AccessError`` for credentials and
+rights. Reading methods never change anything; every changing method may be called twice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Protocol
 
 from bootstrap.model.certificates import CertificateRequest
 from bootstrap.model.cluster import AwsFacts, ClusterName, StoreFacts
-from bootstrap.model.event import Event
 from bootstrap.model.host import HostTarget, PlaybookEvent, PlaybookRun
 from bootstrap.model.kubernetes import (
     ClusterIdentity,
@@ -51,7 +50,7 @@ class StateStore(Protocol):
         """List the clusters: every path with a ``config`` object, as kops does."""
 
     def read(self, name: ClusterName) -> StoreFacts:
-        """Read one cluster. Never touches ``pki/private`` keys beyond certificates, nor ``secrets/``."""
+        """Read one cluster. Never keeps a private key and never touches ``secrets/``."""
 
 
 class InstanceStore(Protocol):
@@ -61,7 +60,7 @@ class InstanceStore(Protocol):
         """Return account id and ARN of the credentials; AccessError when there are none."""
 
     def aws_facts(self, store: StoreFacts) -> AwsFacts:
-        """Find what kops made for the cluster: VPC, subnets, groups, profile, key, load balancer."""
+        """Find what kops made for the cluster: VPC, subnets, groups, profile, key, API addresses."""
 
     def image(self, *, release: WindowsRelease, image_id: str = "") -> ImageFacts:
         """Resolve an AMI: the given one, or the newest of the release by its SSM parameter."""
@@ -153,7 +152,7 @@ class ClusterApi(Protocol):
         """Delete a Lease that is still the one that was read."""
 
     def ensure_namespace(self, name: str, labels: Mapping[str, str]) -> None:
-        """Create a namespace if it is missing."""
+        """Create a namespace if it is missing; pods may be made in it at once."""
 
     def delete_namespace(self, name: str) -> None:
         """Delete a namespace and what is in it; one that is gone already is fine."""
@@ -189,13 +188,6 @@ class PlaybookRunner(Protocol):
 
     def run(self, run: PlaybookRun, *, should_stop: Callable[[], bool]) -> Iterator[PlaybookEvent]:
         """Run a playbook and yield what happens; ends with PlaybookEnded unless stopped."""
-
-
-class EventSink(Protocol):
-    """Where events of a run are kept."""
-
-    def record(self, event: Event) -> None:
-        """Keep one event."""
 
 
 class ProcessTable(Protocol):

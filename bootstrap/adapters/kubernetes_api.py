@@ -328,6 +328,9 @@ class KubernetesApi:
         """Create a namespace if it is missing."""
         metadata = {"name": name, "labels": dict(labels)}
         self._apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        # Pods are refused until a controller has made it; making it ourselves saves the wait.
+        account = {"name": "default", "namespace": name}
+        self._apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
 
     def delete_namespace(self, name: str) -> None:
         """Delete a namespace and what is in it; one that is gone already is fine."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from bootstrap.engine.waiting import Waiter
 from bootstrap.errors import BootstrapError, ConflictError, LockedError
 from bootstrap.model.kubernetes import LeaseFacts
 from bootstrap.model.node import MANAGED_BY, NAMESPACE
@@ -35,12 +36,13 @@ def is_held(lease: LeaseFacts, *, now: float, processes: ProcessTable) -> bool:
 
 @dataclass(slots=True)
 class RunLock:
-    """The Lease as this run holds it; ``lost`` is set when somebody else took it."""
+    """The Lease as this run holds it; ``lost`` when somebody else took it, which sets ``stop``."""
 
     api: ClusterApi
     clock: Clock
     lease: LeaseFacts
-    lost: threading.Event
+    stop: threading.Event
+    lost: bool
 
     def renew(self) -> None:
         """Renew once; a conflict means that the Lease is lost."""
@@ -48,16 +50,21 @@ class RunLock:
         try:
             self.lease = self.api.write_lease(fresh)
         except ConflictError:
-            self.lost.set()
+            self.lost = True
+            self.stop.set()
 
 
 @contextmanager
 def held(
-    api: ClusterApi, clock: Clock, processes: ProcessTable, *, run_id: str
+    api: ClusterApi, waiter: Waiter, processes: ProcessTable, *, run_id: str
 ) -> Iterator[RunLock]:
-    """Take the lock, renew it in a thread, give it back; LockedError names who has it."""
+    """Take the lock, renew it in a thread, give it back; LockedError names who has it.
+
+    Losing it sets the waiter's ``stop``, which ends every wait of the run.
+    """
     api.ensure_namespace(NAMESPACE, MANAGED_BY)
-    lock = RunLock(api, clock, _take(api, clock, processes, run_id), threading.Event())
+    clock = waiter.clock
+    lock = RunLock(api, clock, _take(api, clock, processes, run_id), waiter.stop, False)
     done = threading.Event()
     renewer = threading.Thread(target=_keep, args=(lock, done), name="lock", daemon=True)
     renewer.start()
@@ -66,7 +73,7 @@ def held(
     finally:
         done.set()
         renewer.join()
-        if not lock.lost.is_set():
+        if not lock.lost:
             _give_back(lock)
 
 
@@ -101,7 +108,7 @@ def _locked(lease: LeaseFacts) -> LockedError:
 
 
 def _keep(lock: RunLock, done: threading.Event) -> None:
-    while not done.wait(RENEW_SECONDS) and not lock.lost.is_set():
+    while not done.wait(RENEW_SECONDS) and not lock.lost:
         try:
             lock.renew()
         except BootstrapError:

@@ -12,6 +12,10 @@ from bootstrap.ports import Clock
 
 T = TypeVar("T")
 
+FIRST_PAUSE_S = 0.25
+PAUSE_GROWTH = 1.3
+LONGEST_PAUSE_S = 5.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiter:
@@ -31,11 +35,15 @@ class Waiter:
         *,
         what: str,
         timeout_s: float,
-        interval_s: float,
         last_seen: Callable[[], str] = lambda: "",
     ) -> T:
-        """Call ``probe`` until it returns something; DeadlineError says what was awaited."""
+        """Call ``probe`` until it returns something; DeadlineError says what was awaited.
+
+        The pause grows from a quarter of a second to five: what is quick is seen quickly, and what
+        takes minutes costs one question in five seconds.
+        """
         deadline = self.clock.now() + timeout_s
+        pause = FIRST_PAUSE_S
         while True:
             self.check()
             found = probe()
@@ -45,4 +53,5 @@ class Waiter:
                 raise DeadlineError(
                     f"waited {timeout_s:.0f} s for {what}", evidence=last_seen() or "nothing seen"
                 )
-            self.clock.sleep(min(interval_s, max(0.0, deadline - self.clock.now())))
+            self.clock.sleep(min(pause, max(0.0, deadline - self.clock.now())))
+            pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S)

@@ -20,7 +20,7 @@ class RequestState(StrEnum):
 class CertificateRequest:
     """A CertificateSigningRequest object with its PKCS#10 content read and its signature checked.
 
-    ``parse_error`` is not '' when the content is no valid request; the other X.509 fields are then empty.
+    ``parse_error`` is not '' when the content is no valid request; the X.509 fields are then empty.
     ``created_at`` is RFC 3339. ``key_bits`` is the RSA modulus or the curve size.
     """
 

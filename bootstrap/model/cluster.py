@@ -1,7 +1,7 @@
 """What a kops cluster is, as far as a Windows node has to know it.
 
-``ClusterFacts`` is assembled once per run from the state store (``planning.kops_spec``) and from EC2
-(``adapters.ec2``); nothing above the adapters sees a raw kops or AWS document.
+``ClusterFacts`` is assembled once per run from the state store (``planning.kops_spec``) and from
+EC2 (``adapters.ec2``); nothing above the adapters sees a raw kops or AWS document.
 Sources: kops ``pkg/apis/kops/v1alpha2/cluster.go``, ``pkg/apis/kops/registry/registry.go``.
 """
 
@@ -122,8 +122,8 @@ class NetworkFacts:
 class ApiEndpoint:
     """Where a node inside the VPC finds the API server.
 
-    ``addresses`` are needed as hosts entries where no DNS serves the name (gossip, none): the private
-    addresses of the control plane, or those of the load balancer's interfaces.
+    ``addresses`` are needed as hosts entries where no DNS serves the name (gossip, none): the
+    private addresses of the control plane, or those of the load balancer's interfaces.
     """
 
     host: str
@@ -225,7 +225,7 @@ class AwsFacts:
     key_type: str
     """``rsa`` or ``ed25519``; '' when EC2 does not know the key."""
     api_addresses: tuple[str, ...]
-    """Private addresses that serve the API: load balancer interfaces, else control-plane instances."""
+    """Private addresses that serve the API: the load balancer's, else the control plane's."""
     bastion_host: str = ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,7 +12,7 @@ from bootstrap.model.node import NodeName
 
 
 class Phase(StrEnum):
-    """The life of a joining node, in order. A kubelet registers once its certificate is approved."""
+    """The life of a joining node, in order. A kubelet registers with its approved certificate."""
 
     PLANNED = "planned"
     LAUNCHED = "launched"
@@ -146,3 +147,52 @@ class RunResult:
     exit_code: ExitCode
     nodes: tuple[NodeResult, ...]
     findings: tuple[Finding, ...] = ()
+
+
+def summarise(
+    events: Iterable[Event], *, node: NodeName, pool: str, unchanged: bool = False
+) -> NodeResult:
+    """Add up what happened to one node; a node without an end was interrupted."""
+    phases: list[PhaseRecord] = []
+    identity = {"instance_id": "", "private_ip": "", "kube_name": ""}
+    finished: NodeFinished | None = None
+    times: list[float] = []
+    for event in events:
+        if event.node != node:
+            continue
+        times.append(event.at)
+        match event:
+            case PhaseFinished(phase=phase, seconds=seconds, result=result):
+                phases.append(PhaseRecord(phase=phase, seconds=seconds, result=result))
+            case NodeIdentified():
+                for key in identity:
+                    identity[key] = getattr(event, key) or identity[key]
+            case NodeFinished():
+                finished = event
+            case _:
+                pass
+    fallback = NodeOutcome.UNCHANGED if unchanged else NodeOutcome.FAILED
+    done = [record.phase for record in phases if record.result is not PhaseResult.FAILED]
+    return NodeResult(
+        name=node,
+        node_name=identity["kube_name"],
+        instance_id=identity["instance_id"],
+        private_ip=identity["private_ip"],
+        pool=pool,
+        phase=done[-1] if done else Phase.PLANNED,
+        ready=finished.ready if finished else False,
+        outcome=finished.outcome if finished else fallback,
+        seconds=max(times) - min(times) if times else 0.0,
+        phases=tuple(phases),
+        error=finished.error if finished else None,
+        exit_code=finished.exit_code if finished else ExitCode.OK,
+    )
+
+
+def overall(nodes: Collection[NodeResult]) -> ExitCode:
+    """Return a run's exit code: the nodes' own where all failed alike, 4 where only some did."""
+    failed = {item.exit_code for item in nodes if item.outcome is NodeOutcome.FAILED}
+    if not failed:
+        return ExitCode.OK
+    all_failed = all(item.outcome is NodeOutcome.FAILED for item in nodes)
+    return failed.pop() if all_failed and len(failed) == 1 else ExitCode.PARTIAL

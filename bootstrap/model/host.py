@@ -17,8 +17,8 @@ FINGERPRINT_MARK = "BOOTSTRAP-WINRM-CERT-SHA256"
 class HostTarget:
     """A host that may be logged in to: its certificate is pinned.
 
-    ``ca_pem`` is the host's own certificate, fetched by a handshake and compared with the fingerprint
-    that the EC2 console shows; nothing else is trusted for this host.
+    ``ca_pem`` is the host's own certificate, fetched by a handshake and compared with the
+    fingerprint that the EC2 console shows; nothing else is trusted for this host.
     """
 
     node: NodeName
@@ -31,7 +31,7 @@ class HostTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaybookHost:
-    """One host of a playbook run with its own variables; values may contain Secrets at any depth."""
+    """One host of a playbook run with its variables; values may hold Secrets at any depth."""
 
     target: HostTarget
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class TaskFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFailed:
-    """A task failed on one host, or the host could not be reached; the run goes on for the others."""
+    """A task failed on one host, or it could not be reached; the run goes on for the others."""
 
     node: NodeName
     role: str

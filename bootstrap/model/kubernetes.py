@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterIdentity:
-    """Which cluster answers: ``uid`` is that of the namespace kube-system, ``version`` like ``v1.36.3``.
+    """Which cluster answers: ``uid`` of namespace kube-system, ``version`` like ``v1.36.3``.
 
     ``ca_pem`` is the bundle of ConfigMap ``kube-root-ca.crt``, '' when there is none.
     """
@@ -38,7 +38,7 @@ class FlannelConfig:
 
     @property
     def backend(self) -> Mapping[str, object]:
-        """net-conf's ``Backend``; its keys are case-insensitive for flanneld, here they are as found."""
+        """net-conf's ``Backend``; flanneld ignores the case of its keys, here they are as found."""
         backend = self.net_conf.get("Backend")
         return backend if isinstance(backend, Mapping) else {}
 

@@ -10,7 +10,7 @@ from typing import NewType
 from bootstrap.model.cluster import SecurityGroupId, Subnet
 
 NodeName = NewType("NodeName", str)
-"""Our name of a node (``game-servers-1``), in the tag ``bootstrap/node``; stable over replacements."""
+"""Our name of a node (``game-servers-1``), in tag ``bootstrap/node``; replacements keep it."""
 KubeNodeName = NewType("KubeNodeName", str)
 """The name of the Node object, the cluster's own scheme (private DNS name or instance id)."""
 InstanceId = NewType("InstanceId", str)
@@ -62,7 +62,8 @@ class Taint:
     effect: str = "NoSchedule"
 
     def __str__(self) -> str:
-        return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
+        value = f"={self.value}" if self.value else ""
+        return f"{self.key}{value}:{self.effect}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,10 +71,9 @@ def describe(step: Step) -> str:
     """Say in one line what a step would do."""
     match step:
         case LaunchInstance(desired=desired):
-            return (
-                f"launch {desired.instance_type} with {desired.image.name or desired.image.image_id}"
-                f" in {desired.subnet.name} ({desired.subnet.zone})"
-            )
+            image = desired.image.name or desired.image.image_id
+            where = f"{desired.subnet.name} ({desired.subnet.zone})"
+            return f"launch {desired.instance_type} with {image} in {where}"
         case StartInstance(instance_id=instance_id):
             return f"start {instance_id}"
         case JoinNode(desired=desired):

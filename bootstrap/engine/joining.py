@@ -1,0 +1,268 @@
+"""Lead nodes through a join: machines in parallel, one playbook for those that are ready together.
+
+Threads: one per node until it may be logged in to; then one playbook run for all that are, with one
+approver of certificate requests beside it; then one thread per node again to prove it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from bootstrap.engine.approving import Approver, Expected
+from bootstrap.engine.machine import Machines
+from bootstrap.engine.proving import Prover
+from bootstrap.engine.reporting import NodeReport
+from bootstrap.errors import BootstrapError, RemoteError
+from bootstrap.model.cluster import ClusterFacts, NodeNaming
+from bootstrap.model.event import NodeOutcome, Phase, PhaseResult
+from bootstrap.model.host import (
+    HostTarget,
+    PlaybookEvent,
+    PlaybookHost,
+    PlaybookRun,
+    TaskFailed,
+    TaskFinished,
+)
+from bootstrap.model.node import DesiredNode, KubeNodeName, NodeName, ObservedInstance
+from bootstrap.model.plan import JoinNode, LaunchInstance, Plan, StartInstance
+from bootstrap.model.secret import Secret
+from bootstrap.planning import csr, join_identity
+from bootstrap.ports import ClusterApi, PlaybookRunner
+
+PLAYBOOK = "windows_node.yml"
+# Nodes launched together boot within some minutes of each other; one that is much later than the
+# first gets a playbook run of its own instead of holding up the others.
+BATCH_GRACE_S = 90.0
+BOOTSTRAP_TOKEN_S = 30 * 60
+# reconcile renews them; until then a year is what kops' own node certificates live.
+COMPONENT_TOKEN_S = 365 * 24 * 3600
+
+PHASE_OF_ROLE: Mapping[str, Phase] = {
+    "windows_base": Phase.PREPARED,
+    "container_runtime": Phase.RUNTIME_INSTALLED,
+    "kubernetes_binaries": Phase.BINARIES_VERIFIED,
+    "network_prepare": Phase.NETWORK_PREPARED,
+    "kubelet": Phase.CONFIGURED,
+    "flannel_overlay": Phase.CNI_READY,
+    "kube_proxy": Phase.PROXY_READY,
+    "images": Phase.IMAGES_PULLED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeTokens:
+    """Credentials made for one node."""
+
+    bootstrap: Secret
+    flannel: Secret
+    kube_proxy: Secret
+
+
+HostVariables = Callable[
+    [DesiredNode, ObservedInstance, KubeNodeName, NodeTokens], Mapping[str, object]
+]
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One node of this run and what has become known of it."""
+
+    desired: DesiredNode
+    launch: LaunchInstance | None
+    start: StartInstance | None
+    instance: ObservedInstance | None
+    report: NodeReport
+    outcome: NodeOutcome
+    target: HostTarget | None = None
+    kube_name: KubeNodeName = KubeNodeName("")
+    role_seen: str = ""
+    over: bool = False
+
+
+def jobs_of(
+    plan: Plan,
+    instances: Sequence[ObservedInstance],
+    report_for: Callable[[NodeName], NodeReport],
+) -> tuple[Job, ...]:
+    """Gather a plan's steps by node, with the instance that carries the node already."""
+    alive = {item.node: item for item in instances if item.is_ours and item.is_alive}
+    launches = {s.node: s for s in plan.steps if isinstance(s, LaunchInstance)}
+    starts = {s.node: s for s in plan.steps if isinstance(s, StartInstance)}
+    return tuple(
+        Job(
+            desired=step.desired,
+            launch=launches.get(step.node),
+            start=starts.get(step.node),
+            instance=alive.get(step.node),
+            report=report_for(step.node),
+            outcome=NodeOutcome.CREATED if step.node in launches else NodeOutcome.REPAIRED,
+        )
+        for step in plan.steps
+        if isinstance(step, JoinNode)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joiner:
+    """Join the nodes of a plan."""
+
+    facts: ClusterFacts
+    api: ClusterApi
+    machines: Machines
+    playbooks: PlaybookRunner
+    prover: Prover
+    host_variables: HostVariables
+    verbosity: int = 0
+
+    def join(self, jobs: Sequence[Job]) -> None:
+        """Lead every node to its end; nothing is raised, each job reports for itself."""
+        with ThreadPoolExecutor(max_workers=max(1, min(32, len(jobs)))) as pool:
+            waiting: set[Future[Job | None]] = {
+                pool.submit(self._guarded, job, self._reach) for job in jobs
+            }
+            while waiting:
+                waiting, batch = self._next_batch(waiting)
+                if batch:
+                    self._configure(batch)
+                    alive = [job for job in batch if not job.over]
+                    list(pool.map(lambda job: self._guarded(job, self._prove), alive))
+
+    def _next_batch(
+        self, waiting: set[Future[Job | None]]
+    ) -> tuple[set[Future[Job | None]], list[Job]]:
+        """Wait for the first node that can be logged in to, then a while for the others."""
+        done, left = wait(waiting, return_when=FIRST_COMPLETED)
+        batch = [job for job in (future.result() for future in done) if job is not None]
+        if batch and left:
+            more, left = wait(left, timeout=BATCH_GRACE_S)
+            batch += [job for job in (future.result() for future in more) if job is not None]
+        return left, batch
+
+    def _guarded(self, job: Job, act: Callable[[Job], None]) -> Job | None:
+        """Run one node's stage; an error ends this node and no other."""
+        try:
+            self.machines.waiter.check()
+            act(job)
+        except BootstrapError as error:
+            self._fail(job, error)
+        return None if job.over else job
+
+    def _fail(self, job: Job, error: BootstrapError) -> None:
+        if not job.over:
+            job.over = True
+            job.report.failed(error)
+
+    # -- stage 1: a machine to log in to --
+    def _reach(self, job: Job) -> None:
+        machines, report = self.machines, job.report
+        report.start(Phase.PLANNED)
+        report.end(Phase.PLANNED)
+        if job.launch is not None:
+            job.instance = machines.launch(job.desired, job.launch.client_token, report)
+        elif job.start is not None:
+            machines.start(job.start.instance_id, report)
+        else:
+            report.end(Phase.LAUNCHED, PhaseResult.SKIPPED)
+        assert job.instance is not None  # planned steps launch what has no instance
+        job.instance = machines.running(job.instance.instance_id, report)
+        job.kube_name = kube_name(self.facts, job.instance)
+        report.identified(kube_name=job.kube_name)
+        machines.reachable(job.instance, report)
+        job.target = machines.trusted(job.desired, job.instance, report)
+
+    # -- stage 2: the playbook --
+    def _configure(self, jobs: Sequence[Job]) -> None:
+        hosts = [host for job in jobs if (host := self._host(job)) is not None]
+        if not hosts:
+            return
+        expected = {job.kube_name: self._expected(job) for job in jobs if not job.over}
+        by_node = {job.desired.name: job for job in jobs}
+        run = PlaybookRun(playbook=PLAYBOOK, hosts=tuple(hosts), verbosity=self.verbosity)
+        with Approver(api=self.api, waiter=self.machines.waiter, expected=expected) as approver:
+            try:
+                for event in self.playbooks.run(run, should_stop=self.machines.waiter.stop.is_set):
+                    self._follow(event, by_node, approver)
+                self.machines.waiter.check()
+            except BootstrapError as error:
+                for job in jobs:
+                    self._fail(job, error)
+
+    def _host(self, job: Job) -> PlaybookHost | None:
+        try:
+            assert job.target is not None and job.instance is not None  # trusted comes before
+            variables = self.host_variables(
+                job.desired, job.instance, job.kube_name, self._tokens()
+            )
+            return PlaybookHost(target=job.target, variables=variables)
+        except BootstrapError as error:
+            self._fail(job, error)
+            return None
+
+    def _tokens(self) -> NodeTokens:
+        return NodeTokens(
+            bootstrap=self.api.token(csr.BOOTSTRAP_ACCOUNT, seconds=BOOTSTRAP_TOKEN_S),
+            flannel=self.api.token(join_identity.FLANNEL_ACCOUNT, seconds=COMPONENT_TOKEN_S),
+            kube_proxy=self.api.token(join_identity.KUBE_PROXY_ACCOUNT, seconds=COMPONENT_TOKEN_S),
+        )
+
+    def _expected(self, job: Job) -> Expected:
+        assert job.instance is not None  # trusted comes before
+        joining = csr.JoiningNode(
+            node=job.desired.name,
+            kube_name=job.kube_name,
+            since=job.instance.launched_at,
+            instance_running=True,
+        )
+        return Expected(joining=joining, report=job.report)
+
+    def _follow(
+        self, event: PlaybookEvent, jobs: Mapping[NodeName, Job], approver: Approver
+    ) -> None:
+        if isinstance(event, TaskFinished):
+            self._advance(jobs[event.node], event)
+        elif isinstance(event, TaskFailed):
+            self._fail(jobs[event.node], _task_error(event, approver.refusals.get(event.node, "")))
+
+    def _advance(self, job: Job, event: TaskFinished) -> None:
+        """Turn tasks into phases: a role's phase ends when a task of another role does."""
+        phase = PHASE_OF_ROLE.get(event.role)
+        if phase is None or job.over:
+            return
+        if job.role_seen and job.role_seen != event.role:
+            self._close_role(job)
+        job.role_seen = event.role
+        job.report.start(phase)
+        if "reboot" in event.task.lower():
+            result = PhaseResult.DONE if event.changed else PhaseResult.SKIPPED
+            job.report.end(Phase.REBOOTED, result)
+
+    def _close_role(self, job: Job) -> None:
+        job.report.end(PHASE_OF_ROLE[job.role_seen])
+
+    # -- stage 3: proof --
+    def _prove(self, job: Job) -> None:
+        if job.role_seen:
+            self._close_role(job)
+        self.prover.prove(job.desired, job.kube_name, job.report)
+        job.over = True
+        job.report.succeeded(job.outcome)
+
+
+def kube_name(facts: ClusterFacts, instance: ObservedInstance) -> KubeNodeName:
+    """Return the Node's name in the cluster's own scheme; Kubernetes wants lower case."""
+    if facts.node_naming is NodeNaming.INSTANCE_ID:
+        return KubeNodeName(instance.instance_id)
+    return KubeNodeName(instance.private_dns.lower())
+
+
+def _task_error(event: TaskFailed, refusal: str) -> RemoteError:
+    where = f"{event.role}: {event.task}" if event.role else event.task
+    return RemoteError(
+        refusal or event.message or "the task failed",
+        name="CertificateRequestRefused" if refusal else "PlaybookTaskFailed",
+        target=event.node,
+        evidence=f"{where}: {event.message}"[:1000],
+        fix="mend the cause and run the same command again: it goes on from here",
+    )
