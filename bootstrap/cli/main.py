@@ -67,12 +67,12 @@ COMMANDS = {
     ),
 }
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+HELP_NAMES = ["-h", "--help"]
 
 cli = LazyGroup(
     name="bootstrap",
     entries=COMMANDS,
-    context_settings=CONTEXT,
+    context_settings={"help_option_names": HELP_NAMES, "max_content_width": 100},
     help="""Add Windows nodes to Kubernetes clusters that kops made on AWS.
 
     Without --yes every command only shows what it would do. Results go to stdout, everything else

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -45,7 +45,13 @@ def show(shown: Document, output: Output, *, color: bool = True) -> None:
             _show_sections(tables.sections(shown, wide=output is Output.WIDE), color=color)
 
 
-def _yaml(shown: Document) -> str:
+def show_schema(schema: Mapping[str, object], output: Output) -> None:
+    """Write a JSON schema, as JSON unless YAML is asked for."""
+    failure.document_shown("schema")
+    click.echo(_yaml(schema) if output is Output.YAML else json.dumps(schema, indent=2))
+
+
+def _yaml(shown: Mapping[str, object]) -> str:
     """Write YAML through JSON, so that only JSON's types are in it."""
     import yaml
 
