@@ -125,21 +125,29 @@ def require(loaded: Loaded, *names: str) -> Loaded:
     return loaded
 
 
-def with_overrides(pool: PoolSpec, flags: Mapping[str, object]) -> PoolSpec:
-    """Return a pool changed by flags (camelCase keys), held to the rules of the file.
+def pool_with(settings: Settings, name: str, flags: Mapping[str, object]) -> PoolSpec:
+    """Return a pool changed by flags (keys as in the file), held to the rules of the file.
 
-    ConfigError names the flag of each fault (``instanceType`` -> ``--instance-type``).
+    A pool that the file lacks gets the defaults; maps (labels, rootVolume) are merged.
+    ConfigError names the flag of each fault.
     """
-    data = PoolBlock.fields_of(pool) | dict(flags)
+    pool = settings.pool(name) or PoolSpec(name=name)
+    data = PoolBlock.fields_of(pool)
+    for key, value in flags.items():
+        before = data.get(key)
+        if isinstance(before, dict) and isinstance(value, dict):
+            data[key] = {**before, **value}
+        else:
+            data[key] = value
     try:
-        return PoolBlock.model_validate_json(json.dumps(data), by_alias=True, by_name=False).spec()
+        block = PoolBlock.model_validate_json(json.dumps(data), by_alias=True, by_name=False)
     except ValidationError as exc:
-        details = exc.errors(include_url=False)
         faults = [
-            Fault(where=config_keys.flag(detail["loc"][:1]), path="", message=_say(detail))
-            for detail in details
+            Fault(where=config_keys.pool_flag(detail["loc"]), path="", message=_say(detail))
+            for detail in exc.errors(include_url=False)
         ]
         raise ConfigError(faults) from exc
+    return block.spec()
 
 
 def json_schema() -> dict[str, object]:

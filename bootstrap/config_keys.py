@@ -11,6 +11,14 @@ from bootstrap.config_file import Block, ConfigFile
 from bootstrap.config_source import Location
 
 _FIXED = ("apiVersion", "kind")
+_POOL_FLAGS = {
+    "name": "--pool",
+    "subnets": "--subnet",
+    "labels": "--label",
+    "taints": "--taint",
+    "rootVolume": "--root-volume-gb",
+}
+"""Flags that are not called as the key is."""
 
 
 def scalars(
@@ -54,6 +62,11 @@ def environment_variable(location: Location) -> str:
 def flag(location: Location) -> str:
     """Name the flag of a setting: ``instanceType`` is ``--instance-type``."""
     return "--" + _words(str(location[-1]), "-")
+
+
+def pool_flag(location: Location) -> str:
+    """Name the flag of ``add-node`` that sets a key of a pool."""
+    return _POOL_FLAGS.get(str(location[0])) or flag(location[:1])
 
 
 def _words(name: str, separator: str) -> str:
