@@ -60,7 +60,7 @@ class InstanceStore(Protocol):
         """Return account id and ARN of the credentials; AccessError when there are none."""
 
     def aws_facts(self, store: StoreFacts) -> AwsFacts:
-        """Find what kops made for the cluster: VPC, subnets, groups, profile, key, API addresses."""
+        """Find what kops made: VPC, subnets, security groups, profile, key, API addresses."""
 
     def image(self, *, release: WindowsRelease, image_id: str = "") -> ImageFacts:
         """Resolve an AMI: the given one, or the newest of the release by its SSM parameter."""
