@@ -228,8 +228,6 @@ class AwsFacts:
     """Private addresses that serve the API: the load balancer's, else the control plane's."""
     bastion_host: str = ""
     ca_bundle: str = ""
-    """Cluster CA that the Linux nodes' user data carries (kops >= 1.26), else ''; PEM."""
-    ca_bundle: str = ""
     """PEM, from the user data of the nodes' launch template; '' where it has none."""
 
 
