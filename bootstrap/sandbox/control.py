@@ -76,17 +76,21 @@ class ControlServer:
             return {"ok": False, "error": f"bad request: {error!r}", "command": ""}
 
 
-def ask(folder: Path, request: Json, *, timeout_s: float = 30.0) -> dict[str, object]:
-    """Send one request to the sandbox in ``folder``; NoSandboxError when nobody answers."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(timeout_s)
-    try:
+def _exchange(folder: Path, request: Json, timeout_s: float) -> bytes:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_s)
         with _short_path(folder) as path:
             connection.connect(path)
-        with connection, connection.makefile("rwb") as stream:
+        with connection.makefile("rwb") as stream:
             stream.write(json.dumps(request).encode() + b"\n")
             stream.flush()
-            line = stream.readline()
+            return stream.readline()
+
+
+def ask(folder: Path, request: Json, *, timeout_s: float = 30.0) -> dict[str, object]:
+    """Send one request to the sandbox in ``folder``; NoSandboxError when nobody answers."""
+    try:
+        line = _exchange(folder, request, timeout_s)
     except OSError as error:
         raise NoSandboxError(
             f"no sandbox answers in {folder}",

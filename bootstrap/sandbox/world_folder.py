@@ -1,8 +1,8 @@
 """Where a sandbox keeps what it needs while it lives, and how others find it.
 
 Each sandbox has one folder, ``<user state>/bootstrap/sandbox/<name>``; the daemon holds a lock on
-it for as long as it lives, so a folder without a locked lock is a dead sandbox's, whatever its files
-say (process ids are used again, locks are not).
+it for as long as it lives, so a folder without a locked lock is a dead sandbox's, whatever its
+files say (process ids are used again, locks are not).
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ _KNOWN_FIELDS = words("""
     apiVersion kind enableServer staticPodPath podLogsDir syncFrequency fileCheckFrequency
     httpCheckFrequency staticPodURL staticPodURLHeader address port readOnlyPort tlsCertFile
     tlsPrivateKeyFile tlsCipherSuites tlsMinVersion rotateCertificates serverTLSBootstrap
-    authentication authorization registryPullQPS registryBurst imagePullCredentialsVerificationPolicy
+    authentication authorization registryPullQPS registryBurst
+    imagePullCredentialsVerificationPolicy
     preloadedImagesVerificationAllowlist eventRecordQPS eventBurst enableDebuggingHandlers
     enableContentionProfiling healthzPort healthzBindAddress oomScoreAdj clusterDomain clusterDNS
     streamingConnectionIdleTimeout nodeStatusUpdateFrequency nodeStatusReportFrequency
@@ -121,9 +122,7 @@ def _file(content: bytes, minor: int, log: Callable[[str], None]) -> dict[str, o
     unknown = sorted(set(config) - _KNOWN_FIELDS)
     if unknown:
         fields = ", ".join(f'unknown field "{name}"' for name in unknown)
-        log(
-            f"I1101 Using lenient decoding as strict decoding failed: strict decoding error: {fields}"
-        )
+        log(f"I1101 Using lenient decoding as strict decoding failed: {fields}")
     _check_cgroups(config, log)
     gates = config.get("featureGates")
     for name, value in gates.items() if isinstance(gates, dict) else ():
