@@ -7,13 +7,11 @@ Pod and service addresses are outside of the VPC and are never moved.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
 
 from bootstrap.sandbox.errors import StartError, StoreError
 
@@ -69,34 +67,31 @@ class AddressMap:
 
 
 class SlotClaim:
-    """A slot that no other live sandbox of this user has; free again when released or killed."""
+    """A slot that no other live sandbox on this machine has; free again when released or killed."""
 
-    def __init__(self, number: int, descriptor: int) -> None:
+    def __init__(self, number: int, held: socket.socket) -> None:
         self.number = number
-        self._descriptor = descriptor
+        self._held = held
 
     def release(self) -> None:
         """Give the slot back; a second call does nothing."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._held.close()
 
 
-def claim_slot(vpc_cidr: str, folder: Path) -> SlotClaim:
-    """Claim a slot by a lock file in ``folder``, which all sandboxes of a user share.
+def claim_slot(vpc_cidr: str) -> SlotClaim:
+    """Claim a slot by an abstract Unix socket, whose name is one for the whole network namespace.
 
-    The kernel drops the lock with the process, so a killed sandbox leaves nothing to clean.
+    Loopback is one for it too, whoever's sandboxes run there; and the name goes with the process.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for slot in _candidates(vpc_cidr):
-        descriptor = os.open(folder / f"127.{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
+            held.bind(f"\0bootstrap-sandbox-127.{slot}")
+        except OSError:
+            held.close()
             continue
-        return SlotClaim(slot, descriptor)
-    raise StartError("every 127.x network is taken by another sandbox", target=str(folder))
+        return SlotClaim(slot, held)
+    raise StartError("every 127.x network is taken by another sandbox")
 
 
 def _candidates(vpc_cidr: str) -> Iterator[int]:
