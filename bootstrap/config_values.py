@@ -109,7 +109,7 @@ PoolName = Annotated[
 ]
 InstanceType = Annotated[str, _text(r"^[a-z0-9-]+\.[a-z0-9-]+$", "an EC2 type such as m5.xlarge")]
 ImageId = Annotated[str, _text(r"^ami-[0-9a-f]{8,17}$", "an AMI id such as ami-0123456789abcdef0")]
-KubernetesVersion = Annotated[str, _text(r"^\d+\.\d+\.\d+$", "a version such as '1.34.5'")]
+KubernetesVersion = Annotated[str, _text(r"^\d+\.\d+(\.\d+)?$", "a version such as '1.34.5'")]
 ClusterName = Annotated[
     str,
     _text(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9-]+)+$", "a name such as games.example.com"),
