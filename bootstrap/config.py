@@ -250,7 +250,7 @@ def _say(detail: ErrorDetails) -> str:
         case _:
             text = detail["msg"].removeprefix("Input ").replace("should be", "must be")
             text = text.replace("should have", "must have").replace("should match", "must match")
-            shown = json.dumps(value, default=str)
+            shown = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
             return f"{text}, not {shown}" if len(shown) < 60 else text
 
 
