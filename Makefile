@@ -9,6 +9,14 @@ VENV  := .venv
 READY := $(VENV)/.ready
 BIN   := $(CURDIR)/$(VENV)/bin
 
+define GET_PROGRAMS
+import sys
+from bootstrap.sandbox import programs
+show = lambda text: print(text, file=sys.stderr, flush=True)
+show("control plane " + programs.find(programs.DEFAULT_VERSION, "", show).note)
+endef
+export GET_PROGRAMS
+
 # ansible-playbook and ansible-lint look for each other on the PATH.
 export PATH := $(BIN):$(PATH)
 
@@ -33,7 +41,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	@touch $@
 
 programs: $(READY) ## Get or build the control-plane programs of the sandbox (minutes, once)
-	@$(BIN)/python -m bootstrap.sandbox.programs
+	@$(BIN)/python -c "$$GET_PROGRAMS"
 
 demo: programs ## Join two Windows nodes in a sandbox; KEEP=1 leaves it up
 	@$(BIN)/bootstrap demo $(if $(KEEP),--keep)
