@@ -1,7 +1,7 @@
 """A small Kubernetes client of JSON documents, for everything in the sandbox that is a client.
 
-A simulated node connects to another address than its kubeconfig says (the VPC is on loopback), which
-urllib3 can: connect to ``address``, expect ``server_name``. Fifty nodes share one process, so there
+A simulated node connects to another address than its kubeconfig says (the VPC is on loopback),
+which urllib3 can: connect to ``address``, expect ``server_name``. Fifty nodes share one process, so there
 are no generated models and no caches.
 """
 
@@ -97,7 +97,7 @@ class ApiClient:
         return self._call("PUT", path, body)
 
     def patch(self, path: str, body: object, *, kind: str = "merge", **query: object) -> Json:
-        """Patch an object: ``merge``, ``strategic``, ``json`` or ``apply`` (server-side, forced)."""
+        """Patch an object; ``apply`` is server-side apply, forced."""
         if kind == "apply":
             query = {"fieldManager": "kops", "force": "true"} | query
         return self._call("PATCH", path, body, query=query, content=PATCH_TYPES[kind])

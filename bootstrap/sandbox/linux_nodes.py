@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ Json = dict[str, Any]
 _POLL_S = 1.0
 _FLANNEL = "flannel.alpha.coreos.com"
 _DEFAULT_VNI = 1
+_MOUNT_TRIES, _MOUNT_PAUSE_S = 50, 0.1
 _INSTANCE_GROUP = "kops.k8s.io/instancegroup"
 
 
@@ -182,15 +184,23 @@ class LinuxRuntime:
         """Stop a pod; nothing outlives it, and the network stays as it was."""
 
     def _start_flannel(self, pod: Json) -> None:
-        """Do what flanneld does at its start: read the mounted net-conf, announce the node."""
+        """Do what flanneld does at its start: read the mounted net-conf, announce the node.
+
+        The Node authorizer learns of a new pod's ConfigMap a moment after the pod is bound; a real
+        kubelet tries the mount again, too.
+        """
         namespace = pod["metadata"]["namespace"]
-        try:
-            found = self._client.get(f"/api/v1/namespaces/{namespace}/configmaps/kube-flannel-cfg")
-            backend = json.loads(found["data"]["net-conf.json"]).get("Backend") or {}
-            self._announce(backend)
-            self._has_network.set()
-        except (ApiError, ApiUnreachable, KeyError, ValueError):
-            return  # flanneld would crash; the node stays without network.
+        path = f"/api/v1/namespaces/{namespace}/configmaps/kube-flannel-cfg"
+        for _ in range(_MOUNT_TRIES):
+            try:
+                conf = json.loads(self._client.get(path)["data"]["net-conf.json"])
+                self._announce(conf.get("Backend") or {})
+                self._has_network.set()
+                return
+            except (KeyError, ValueError):
+                return  # flanneld would crash on it; the node stays without network.
+            except (ApiError, ApiUnreachable):
+                time.sleep(_MOUNT_PAUSE_S)
 
     def _announce(self, backend: Json) -> None:
         values = {key.lower(): value for key, value in backend.items()}

@@ -1,8 +1,8 @@
 """The control plane's programs: found, downloaded or built, once.
 
 Looked for in this order: ``KUBEBUILDER_ASSETS``, the cache, the official download sites, and last
-the Go module proxy with the ``go.mod`` files in ``go_modules/``. What is got lands in the cache under
-its version, complete or not at all: it is made in a folder beside and renamed, under a lock.
+the Go module proxy with the ``go.mod`` files in ``go_modules/``. What is got lands in the cache
+under its version, complete or not at all: it is made in a folder beside and renamed, under a lock.
 """
 
 from __future__ import annotations
