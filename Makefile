@@ -54,7 +54,7 @@ check: $(READY) ## Format, lint, types, layers, playbooks, PowerShell, docs
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_docs.py tests/unit/test_changelog.py
-	if [ -d playbooks ]; then $(BIN)/ansible-lint --offline playbooks; fi
+	if [ -d playbooks ]; then $(BIN)/ansible-lint --offline --profile production playbooks; fi
 	.ci/lint-powershell
 
 format: $(READY) ## Format the code

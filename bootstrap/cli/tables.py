@@ -17,6 +17,7 @@ _COLUMN_TITLES = {
     "instanceType": "TYPE",
     "instanceState": "STATE",
     "podCidr": "POD CIDR",
+    "podIp": "POD IP",
     "osImage": "OS IMAGE",
 }
 _NODE_COLUMNS = ("name", "nodeName", "os", "pool", "ready", "kubernetesVersion", "privateIp")
