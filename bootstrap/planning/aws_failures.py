@@ -140,6 +140,8 @@ def _other_failure(code: str, evidence: str, *, action: str, target: str) -> Boo
             evidence=evidence,
             fix="wait a minute, then run the same command",
         )
+    if code == "InvalidParameterValue" and "InstanceType" in evidence:
+        code = "InvalidInstanceType"
     fix, command = _REMEDIES.get(code, ("", ""))
     kind: type[RemoteError] = RemoteError
     if code.endswith((".NotFound", ".Malformed")) or code == "ParameterNotFound":

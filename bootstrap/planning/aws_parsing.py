@@ -26,6 +26,10 @@ Document = Mapping[str, object]
 CONTROL_PLANE_TAGS = ("k8s.io/role/master", "k8s.io/role/control-plane")
 _RELEASE_IN_NAME = re.compile(r"Windows_Server-(2019|2022|2025)\b")
 
+_CERTIFICATE = re.compile(
+    r"[\s|+-]*?(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----)"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinuxLaunch:
@@ -183,6 +187,25 @@ def launch_configuration(document: Document) -> LinuxLaunch:
         key_name=text(document, "KeyName"),
         user_data=_decoded(text(document, "UserData")),
     )
+
+
+def ca_from_user_data(user_data: str) -> str:
+    """Return the cluster CA that kops puts into a node's user data, '' when there is none.
+
+    ``ConfigServer.CACertificates`` of kube_env.yaml, kops >= 1.26 (``pkg/apis/nodeup/config.go``);
+    older nodes read it from the store.
+    """
+    _, _, block = user_data.partition("CACertificates:")
+    texts = ("".join(f"{line.strip()}\n" for line in pem.splitlines()) for pem in _pems(block))
+    return "".join(texts)
+
+
+def _pems(block: str) -> Iterator[str]:
+    # Only the certificates that follow at once; others in the text are somebody else's.
+    position = 0
+    while found := _CERTIFICATE.match(block, position):
+        yield found[1]
+        position = found.end()
 
 
 def launch_parameters(desired: DesiredNode, client_token: str) -> dict[str, object]:

@@ -84,7 +84,7 @@ class Ec2Additions:
         termination IdempotentInstanceTerminated (API error codes).
         """
         token = str(options.get("client_token") or _NO_TOKEN)
-        parameters = (image_id, count, user_data, security_group_names, _frozen(options))
+        parameters = _frozen([image_id, count, user_data, security_group_names, options])
         if token in self._launches:
             return self._repeat(token, parameters)
         self._require_room(count, options)
@@ -132,11 +132,15 @@ class Ec2Additions:
                 f"There are not enough free addresses in subnet '{subnet_id}' to satisfy the"
                 " requested number of instances.",
             )
-        wanted = options.get("instance_type")
+        wanted = str(options.get("instance_type") or "")
         offered = self._ec2.describe_instance_type_offerings(
             "availability-zone", {"instance-type": [wanted], "location": [subnet.availability_zone]}
         )
-        if wanted and not offered and self._is_known_type(wanted):
+        if not offered and not self._is_known_type(wanted):
+            raise EC2ClientError(
+                "InvalidParameterValue", f"Invalid value '{wanted}' for InstanceType."
+            )
+        if not offered:
             raise EC2ClientError(
                 "Unsupported",
                 f"Your requested instance type ({wanted}) is not supported in your requested"
@@ -317,4 +321,4 @@ def _frozen(value: Any) -> Any:
         return tuple(sorted((str(key), _frozen(item)) for key, item in value.items()))
     if isinstance(value, list | tuple):
         return tuple(_frozen(item) for item in value)
-    return value
+    return str(value)  # moto's own types for base64 text compare by identity.

@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from bootstrap.sandbox.errors import StoreError
+from bootstrap.sandbox.store_channel import in_version_range
 
 Document = dict[str, Any]
 """One YAML document of a manifest."""
@@ -308,44 +309,3 @@ def _decoded(material: object, file: Path) -> str:
         return base64.b64decode(str(material or ""), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as exc:
         raise StoreError(f"{file} holds key material that is no base64 PEM") from exc
-
-
-_TERM = re.compile(r"(>=|<=|>|<|!=|==|=)?\s*v?(\d+(?:\.\d+){0,2})(?:-[0-9A-Za-z.-]+)?$")
-
-
-def in_version_range(version: str, wanted: str) -> bool:
-    """Tell whether a version lies in a range as kops channels write it (``>=1.12.0 <1.25.0``).
-
-    Terms joined by blanks must all hold, ``||`` separates alternatives; '' holds always.
-    Pre-releases are cut off on both sides, as kops does with the cluster's version.
-    """
-    if not wanted.strip():
-        return True
-    alternatives = re.sub(r"(>=|<=|>|<|!=|==|=)\s+", r"\1", wanted).split("||")
-    return any(all(_holds(version, term) for term in terms.split()) for terms in alternatives)
-
-
-def _holds(version: str, term: str) -> bool:
-    match = _TERM.match(term)
-    if not match:
-        raise StoreError(f"the channel has a version range that cannot be read: {term!r}")
-    left, right = _triple(version), _triple(match[2])
-    match match[1]:
-        case ">=":
-            return left >= right
-        case "<=":
-            return left <= right
-        case ">":
-            return left > right
-        case "<":
-            return left < right
-        case "!=":
-            return left != right
-        case _:
-            return left == right
-
-
-def _triple(version: str) -> tuple[int, int, int]:
-    numbers = [int(part) for part in re.findall(r"\d+", version.split("-")[0])[:3]]
-    major, minor, patch = (numbers + [0, 0, 0])[:3]
-    return major, minor, patch

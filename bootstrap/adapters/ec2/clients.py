@@ -27,7 +27,7 @@ _CREDENTIAL_ERRORS = (
 
 
 def open_session(profile: str = "", region: str = "") -> boto3.Session:
-    """Open a session from the environment, or of a named profile; AccessError for an unknown one."""
+    """Open a session, from the environment or a named profile; AccessError for an unknown one."""
     try:
         return boto3.Session(profile_name=profile or None, region_name=region or None)
     except errors.ProfileNotFound as exc:

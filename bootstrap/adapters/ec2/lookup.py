@@ -21,7 +21,7 @@ from bootstrap.model.cluster import (
     Subnet,
     VpcId,
 )
-from bootstrap.planning import aws_failures, aws_parsing, kops_spec
+from bootstrap.planning import aws_failures, aws_parsing
 from bootstrap.planning.aws_parsing import LinuxLaunch
 
 _TAGS_PER_CALL = 20
@@ -52,7 +52,7 @@ class ClusterLookup:
             key_type=self._key_type(launch.key_name),
             api_addresses=self._api_addresses(vpc_id),
             bastion_host=self._store.bastion_host,
-            ca_bundle=kops_spec.ca_from_user_data(launch.user_data),
+            ca_bundle=aws_parsing.ca_from_user_data(launch.user_data),
         )
 
     def _vpc(self) -> Mapping[str, object]:
