@@ -1,0 +1,49 @@
+"""containerd.exe: reads its configuration, opens its pipe, and waits."""
+
+from __future__ import annotations
+
+from bootstrap.sandbox.windows_host.agents.command_line import FlagError, parse_pflags, words
+from bootstrap.sandbox.windows_host.agents.containerd_config import (
+    ContainerdConfig,
+    load_containerd_config,
+)
+from bootstrap.sandbox.windows_host.agents.files import FileRefused
+from bootstrap.sandbox.windows_host.agents.machine import Invocation, missing_file
+
+DEFAULT_CONFIG = r"C:\Program Files\containerd\config.toml"
+_FLAGS = words("config log-level log-file address root state service-name run-service")
+_START_S = 2.0
+
+
+def run(invocation: Invocation) -> int:
+    """Run containerd until it is told to stop; exit code 1 when it refuses its configuration."""
+    try:
+        config = _configuration(invocation)
+    except (FlagError, FileRefused) as error:
+        invocation.log(f"containerd: {error}")
+        return 1
+    if invocation.pause(_START_S):
+        return 0
+    invocation.machine.listen(config.pipe, config)
+    invocation.log(f'level=info msg=serving... address="{config.pipe}"')
+    try:
+        invocation.stop.wait()
+    finally:
+        invocation.machine.listen(config.pipe, None)
+    return 0
+
+
+def _configuration(invocation: Invocation) -> ContainerdConfig:
+    arguments = [
+        f"-{argument}" if argument.startswith("-") and not argument.startswith("--") else argument
+        for argument in invocation.arguments
+    ]
+    flags = parse_pflags(arguments, known=_FLAGS, booleans={"run-service"})
+    path = flags.get("config", DEFAULT_CONFIG)
+    content = invocation.machine.read(path)
+    if content is None:
+        if "config" in flags:
+            raise FileRefused(f"failed to load TOML: {missing_file(path)}: file does not exist")
+        return ContainerdConfig()
+    version = invocation.machine.program_version(invocation.executable)
+    return load_containerd_config(content, path=path, major=int(version.split(".")[0]))
