@@ -1,0 +1,96 @@
+<#
+.SYNOPSIS
+Brings the host's own settings into the state that a Kubernetes node needs.
+.DESCRIPTION
+Checks the Windows build; sets the dynamic port range, the power plan, Defender's exclusions for the container
+runtime's folders, and lines in the hosts file for clusters whose API server no DNS knows. See README.md for the JSON.
+.PARAMETER Request
+JSON object: expectedBuild, dynamicPorts, powerPlan, defenderExclusions, hosts.
+.EXAMPLE
+powershell.exe -File Initialize-NodeHost.ps1 -Request '{"expectedBuild": 17763, "dynamicPorts": {"start": 34000, "count": 31536}, "powerPlan": "", "defenderExclusions": [], "hosts": []}'
+#>
+[CmdletBinding(SupportsShouldProcess = $true)]
+param([Parameter(Mandatory = $true)][string]$Request)
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+
+$HostsFile = 'C:\Windows\System32\drivers\etc\hosts'
+$Mark = '# bootstrap'
+
+function Set-DynamicPort {
+    param($Ports)
+    $shown = & netsh.exe @('int', 'ipv4', 'show', 'dynamicport', 'tcp')
+    if ($LASTEXITCODE -ne 0) { throw "WN0001 netsh ended with $LASTEXITCODE" }
+    $numbers = @([regex]::Matches(($shown -join ' '), '\d+') | ForEach-Object { [int]$_.Value })
+    if ($numbers.Count -ge 2 -and $numbers[-2] -eq $Ports.start -and $numbers[-1] -eq $Ports.count) { return $false }
+    if ($PSCmdlet.ShouldProcess('dynamic ports', "set to $($Ports.start)+$($Ports.count)")) {
+        & netsh.exe @('int', 'ipv4', 'set', 'dynamicport', 'tcp', "start=$($Ports.start)", "num=$($Ports.count)") | Out-Null
+        if ($LASTEXITCODE -ne 0) { throw "WN0001 netsh ended with $LASTEXITCODE" }
+    }
+    return $true
+}
+
+function Set-PowerPlan {
+    param([string]$Guid)
+    if (-not $Guid) { return $false }
+    $active = & powercfg.exe @('/getactivescheme')
+    if (($active -join ' ') -like "*$Guid*") { return $false }
+    if ($PSCmdlet.ShouldProcess('power plan', "set to $Guid")) {
+        & powercfg.exe @('/setactive', $Guid)
+        if ($LASTEXITCODE -ne 0) { throw "WN0001 powercfg ended with $LASTEXITCODE" }
+    }
+    return $true
+}
+
+function Add-DefenderExclusion {
+    param([string[]]$Paths)
+    if (-not (Get-Command -Name 'Get-MpPreference' -ErrorAction SilentlyContinue)) { return $false }
+    $present = @((Get-MpPreference).ExclusionPath)
+    $missing = @($Paths | Where-Object { $present -notcontains $_ })
+    if ($missing.Count -eq 0) { return $false }
+    if ($PSCmdlet.ShouldProcess('Defender', "exclude $($missing -join ', ')")) {
+        Add-MpPreference -ExclusionPath $missing
+    }
+    return $true
+}
+
+function Set-HostsEntry {
+    param($Entries)
+    $lines = @()
+    if (Test-Path -Path $HostsFile) { $lines = @(Get-Content -Path $HostsFile) }
+    $foreign = @($lines | Where-Object { $_ -notlike "*$Mark" })
+    $wanted = $foreign + @($Entries | ForEach-Object { "$($_.address) $($_.name) $Mark" })
+    if (($lines -join "`n") -eq ($wanted -join "`n")) { return $false }
+    if ($PSCmdlet.ShouldProcess($HostsFile, 'write')) {
+        Set-Content -Path $HostsFile -Value $wanted -Encoding Ascii
+    }
+    return $true
+}
+
+function Test-RebootPending {
+    $keys = @(
+        'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending',
+        'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired'
+    )
+    return @($keys | Where-Object { Test-Path -Path $_ }).Count -gt 0
+}
+
+$wanted = ConvertFrom-Json -InputObject $Request
+$version = Get-ItemProperty -Path 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion'
+$build = [int]$version.CurrentBuildNumber
+if ($wanted.expectedBuild -and $build -ne $wanted.expectedBuild) {
+    throw "WN0101 this host runs Windows build $build, expected is $($wanted.expectedBuild)"
+}
+$results = @(
+    (Set-DynamicPort -Ports $wanted.dynamicPorts),
+    (Set-PowerPlan -Guid $wanted.powerPlan),
+    (Add-DefenderExclusion -Paths @($wanted.defenderExclusions)),
+    (Set-HostsEntry -Entries @($wanted.hosts))
+)
+$answer = [ordered]@{
+    changed = @($results | Where-Object { $_ }).Count -gt 0
+    build = $build
+    revision = [int]$version.UBR
+    rebootPending = Test-RebootPending
+}
+ConvertTo-Json -InputObject $answer -Compress -Depth 5

@@ -1,0 +1,120 @@
+<#
+.SYNOPSIS
+Registers Windows services, with their recovery, and brings them into the wanted state.
+.DESCRIPTION
+Compares what the service control manager has with what is wanted: command line, dependencies, environment, automatic
+start, restart on failure. A service that runs and has changed, or that the request says to restart, is restarted.
+See README.md for the JSON.
+.PARAMETER Request
+JSON object: services.
+.EXAMPLE
+powershell.exe -File Set-NodeService.ps1 -Request '{"services": []}'
+#>
+[CmdletBinding(SupportsShouldProcess = $true)]
+param([Parameter(Mandatory = $true)][string]$Request)
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+
+$StartSeconds = 120
+
+function Get-Setting {
+    param([string]$Name)
+    $key = "HKLM:\SYSTEM\CurrentControlSet\Services\$Name"
+    if (-not (Test-Path -Path $key)) { return $null }
+    return Get-ItemProperty -Path $key
+}
+
+function Get-Value {
+    param($Setting, [string]$Name)
+    if ($null -ne $Setting -and ($Setting.PSObject.Properties.Name -contains $Name)) { return $Setting.$Name }
+    return $null
+}
+
+function Get-EnvironmentLine {
+    param($Service)
+    return @($Service.environment.PSObject.Properties | ForEach-Object { "$($_.Name)=$($_.Value)" } | Sort-Object)
+}
+
+function Test-Registered {
+    param($Service, $Setting)
+    if ($null -eq $Setting) { return $false }
+    if ((Get-Value -Setting $Setting -Name 'ImagePath') -ne $Service.binaryPath) { return $false }
+    if ((Get-Value -Setting $Setting -Name 'Start') -ne 2) { return $false }
+    $dependencies = @(Get-Value -Setting $Setting -Name 'DependOnService')
+    if (($dependencies -join ',') -ne (@($Service.dependencies) -join ',')) { return $false }
+    $environment = @(Get-Value -Setting $Setting -Name 'Environment')
+    if ((@($environment | Sort-Object) -join "`n") -ne ((Get-EnvironmentLine -Service $Service) -join "`n")) { return $false }
+    return (Get-Value -Setting $Setting -Name 'FailureActionsOnNonCrashFailures') -eq 1
+}
+
+function Invoke-ServiceControl {
+    param([string[]]$Arguments)
+    & sc.exe $Arguments | Out-Null
+    if ($LASTEXITCODE -ne 0) { throw "WN0401 sc.exe $($Arguments[0]) $($Arguments[1]) ended with $LASTEXITCODE" }
+}
+
+function Register-NodeService {
+    param($Service, $Setting)
+    $depend = '/'
+    if (@($Service.dependencies).Count -gt 0) { $depend = @($Service.dependencies) -join '/' }
+    $verb = 'create'
+    if ($null -ne $Setting) { $verb = 'config' }
+    Invoke-ServiceControl -Arguments @(
+        $verb, $Service.name, 'binPath=', $Service.binaryPath, 'start=', 'auto',
+        'depend=', $depend, 'DisplayName=', $Service.displayName
+    )
+    # Delays are milliseconds, the reset is seconds; failureflag also counts an exit with an error as a failure.
+    $actions = @(@($Service.recoveryDelaysMs) | ForEach-Object { "restart/$_" }) -join '/'
+    Invoke-ServiceControl -Arguments @('failure', $Service.name, 'reset=', "$($Service.resetSeconds)", 'actions=', $actions)
+    Invoke-ServiceControl -Arguments @('failureflag', $Service.name, '1')
+    $key = "HKLM:\SYSTEM\CurrentControlSet\Services\$($Service.name)"
+    $lines = @(Get-EnvironmentLine -Service $Service)
+    if ($lines.Count -gt 0) {
+        New-ItemProperty -Path $key -Name 'Environment' -PropertyType MultiString -Value $lines -Force | Out-Null
+    }
+}
+
+function Set-State {
+    param($Service, [bool]$Restart)
+    $current = Get-Service -Name $Service.name
+    if ($Service.state -eq 'stopped') {
+        if ($current.Status -ne 'Stopped') { Stop-Service -Name $Service.name -Force }
+    }
+    elseif ($Restart -and $current.Status -eq 'Running') {
+        Restart-Service -Name $Service.name -Force
+    }
+    elseif ($current.Status -ne 'Running') {
+        Start-Service -Name $Service.name
+    }
+    $expected = if ($Service.state -eq 'stopped') { 'Stopped' } else { 'Running' }
+    for ($second = 0; (Get-Service -Name $Service.name).Status -ne $expected; $second++) {
+        if ($second -ge $StartSeconds) { throw "WN0401 service $($Service.name) is not $expected after $StartSeconds s" }
+        Start-Sleep -Seconds 1
+    }
+}
+
+function Test-State {
+    param($Service)
+    $found = Get-Service -Name $Service.name -ErrorAction SilentlyContinue
+    if ($null -eq $found) { return $false }
+    $expected = if ($Service.state -eq 'stopped') { 'Stopped' } else { 'Running' }
+    return $found.Status -eq $expected
+}
+
+$wanted = ConvertFrom-Json -InputObject $Request
+$results = @()
+foreach ($service in @($wanted.services)) {
+    $setting = Get-Setting -Name $service.name
+    $registered = Test-Registered -Service $service -Setting $setting
+    $changed = (-not $registered) -or $service.restart -or (-not (Test-State -Service $service))
+    if ($changed -and $PSCmdlet.ShouldProcess($service.name, 'configure')) {
+        if (-not $registered) { Register-NodeService -Service $service -Setting $setting }
+        Set-State -Service $service -Restart ($service.restart -or -not $registered)
+    }
+    $results += [ordered]@{ name = $service.name; changed = [bool]$changed; state = $service.state }
+}
+$answer = [ordered]@{
+    changed = @($results | Where-Object { $_.changed }).Count -gt 0
+    services = $results
+}
+ConvertTo-Json -InputObject $answer -Compress -Depth 5
