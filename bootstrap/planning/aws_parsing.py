@@ -30,6 +30,14 @@ _CERTIFICATE = re.compile(
     r"[\s|+-]*?(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----)"
 )
 
+_SPOT = {
+    "MarketType": "spot",
+    "SpotOptions": {
+        "SpotInstanceType": "one-time",
+        "InstanceInterruptionBehavior": "terminate",
+    },
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinuxLaunch:
@@ -214,11 +222,8 @@ def launch_parameters(desired: DesiredNode, client_token: str) -> dict[str, obje
     The run's own tag is left out: it would make a second run's parameters differ from the first's,
     and EC2 refuses that for the same client token (IdempotentParameterMismatch).
     """
-    pool = desired.pool
-    volume = pool.root_volume
     stable = sorted((key, value) for key, value in desired.tags.items() if key != Tag.RUN)
     marks = [{"Key": key, "Value": value} for key, value in stable]
-    profile = desired.instance_profile
     parameters: dict[str, object] = {
         "ImageId": desired.image.image_id,
         "InstanceType": desired.instance_type,
@@ -234,26 +239,8 @@ def launch_parameters(desired: DesiredNode, client_token: str) -> dict[str, obje
             "HttpTokens": "required",
             "HttpPutResponseHopLimit": 1,
         },
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": desired.image.root_device,
-                "Ebs": {
-                    "VolumeSize": max(volume.size_gb, desired.image.root_size_gb),
-                    "VolumeType": volume.type,
-                    "Encrypted": volume.encrypted,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
-        "NetworkInterfaces": [
-            {
-                "DeviceIndex": 0,
-                "SubnetId": desired.subnet.subnet_id,
-                "Groups": list(desired.security_groups),
-                "AssociatePublicIpAddress": pool.public_ip,
-                "DeleteOnTermination": True,
-            }
-        ],
+        "BlockDeviceMappings": [_root_volume(desired)],
+        "NetworkInterfaces": [_interface(desired)],
         "TagSpecifications": [
             {"ResourceType": kind, "Tags": marks}
             for kind in ("instance", "volume", "network-interface")
@@ -261,18 +248,36 @@ def launch_parameters(desired: DesiredNode, client_token: str) -> dict[str, obje
     }
     if desired.key_name:
         parameters["KeyName"] = desired.key_name
-    if profile:
-        field = "Arn" if profile.startswith("arn:") else "Name"
-        parameters["IamInstanceProfile"] = {field: profile}
-    if pool.spot:
-        parameters["InstanceMarketOptions"] = {
-            "MarketType": "spot",
-            "SpotOptions": {
-                "SpotInstanceType": "one-time",
-                "InstanceInterruptionBehavior": "terminate",
-            },
-        }
+    if desired.instance_profile:
+        field = "Arn" if desired.instance_profile.startswith("arn:") else "Name"
+        parameters["IamInstanceProfile"] = {field: desired.instance_profile}
+    if desired.pool.spot:
+        parameters["InstanceMarketOptions"] = dict(_SPOT)
     return parameters
+
+
+def _root_volume(desired: DesiredNode) -> dict[str, object]:
+    volume = desired.pool.root_volume
+    return {
+        "DeviceName": desired.image.root_device,
+        "Ebs": {
+            # EC2 refuses a volume that is smaller than the image's.
+            "VolumeSize": max(volume.size_gb, desired.image.root_size_gb),
+            "VolumeType": volume.type,
+            "Encrypted": volume.encrypted,
+            "DeleteOnTermination": True,
+        },
+    }
+
+
+def _interface(desired: DesiredNode) -> dict[str, object]:
+    return {
+        "DeviceIndex": 0,
+        "SubnetId": desired.subnet.subnet_id,
+        "Groups": list(desired.security_groups),
+        "AssociatePublicIpAddress": desired.pool.public_ip,
+        "DeleteOnTermination": True,
+    }
 
 
 def _decoded(user_data: str) -> str:

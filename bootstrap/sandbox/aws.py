@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,9 @@ __all__ = ["AwsWorld", "EventKind", "FaultRule", "Instance", "InstanceEvent"]
 
 _ONE_WORLD = threading.Lock()
 """moto's state is global, so a second world in one process would be the first one."""
+
+_STOP_S = 10.0
+"""A listener may be busy when the world stops; longer than this nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +104,7 @@ class AwsWorld:
         self._pending_s = pending_s
         self._gateway = Gateway(DomainDispatcherApplication(create_backend_app))
         self._listeners: list[Callable[[InstanceEvent], None]] = []
-        self._events: queue.SimpleQueue[tuple[EventKind, str] | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[EventKind, str, float] | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._server: BaseWSGIServer | None = None
@@ -125,7 +129,7 @@ class AwsWorld:
         self._events.put(None)
         self._server.shutdown()
         for thread in self._threads:
-            thread.join()
+            thread.join(_STOP_S)
         self._server.server_close()
         self._server = None
         aws_moto.forget_everything()
@@ -238,19 +242,25 @@ class AwsWorld:
         return self._account, self._additions
 
     def _publish(self, kind: EventKind, instance_id: str) -> None:
-        self._events.put((kind, instance_id))
+        self._events.put((kind, instance_id, time.monotonic() + self._pending_s))
 
     def _deliver(self) -> None:
         while (event := self._events.get()) is not None:
-            kind, instance_id = event
+            kind, instance_id, due = event
             if kind in (EventKind.LAUNCHED, EventKind.STARTED):
-                if self._stopping.wait(self._pending_s):
+                if self._stopping.wait(max(0.0, due - time.monotonic())):
                     return
                 with self._gateway.lock:
                     self._started()[1].mark_running(instance_id)
-            seen = InstanceEvent(kind=kind, instance=self.instance(instance_id))
-            for listener in list(self._listeners):
-                listener(seen)
+            self._tell(InstanceEvent(kind=kind, instance=self.instance(instance_id)))
+
+    def _tell(self, event: InstanceEvent) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(event)
+            except Exception:
+                # One host that cannot boot must not keep every later instance pending for ever.
+                logging.getLogger(__name__).exception("a listener failed on %s", event)
 
 
 def _openssh(key_pem: str) -> str:

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instances import Instance, StateReason
 
+from bootstrap.sandbox.aws_launch import launch_source
+
 _NO_TOKEN = "ABCDE"
 """What moto fills in for a RunInstances without ClientToken."""
 
@@ -162,7 +164,7 @@ class Ec2Additions:
         primary = instance.nics[0]
         if primary.subnet.private_dns_name_options_on_launch["HostnameType"] == "resource-name":
             instance.__class__ = _ResourceNamedInstance
-        source = self._launch_source(instance)
+        source = launch_source(self._ec2, instance)
         if source.groups and not instance.security_groups:
             groups = [self._ec2.get_security_group_from_id(group) for group in source.groups]
             primary._group_set = [group for group in groups if group]
@@ -180,28 +182,6 @@ class Ec2Additions:
             primary.start()
         primary.private_dns_name = instance.private_dns_name
         primary.delete_on_termination = True
-
-    def _launch_source(self, instance: Any) -> _Source:
-        group = getattr(instance, "autoscaling_group", None)
-        template_id = next(
-            (
-                tag["value"]
-                for tag in instance.get_tags()
-                if tag["key"] == "aws:ec2launchtemplate:id"
-            ),
-            "",
-        )
-        if template_id in self._ec2.launch_templates:
-            return _from_template(self._ec2.get_launch_template(template_id).latest_version().data)
-        configuration = getattr(group, "launch_config", None)
-        if configuration is not None:
-            return _Source(
-                groups=tuple(configuration.security_groups),
-                profile=str(configuration.iam_instance_profile or "").rsplit("/", 1)[-1],
-                key_name=configuration.key_name or "",
-                public_ip=bool(configuration.associate_public_ip_address),
-            )
-        return _Source()
 
     def start_instances(self, instance_ids: list[str]) -> Any:
         """Start; the instance is ``pending`` until its turn comes."""
@@ -276,29 +256,6 @@ class Ec2Additions:
             return ""
         key = _public_key(pair.material_public)
         return base64.b64encode(key.encrypt(password.encode(), padding.PKCS1v15())).decode()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """What a launch template or configuration says of its instances."""
-
-    groups: tuple[str, ...] = ()
-    profile: str = ""
-    key_name: str = ""
-    public_ip: bool = False
-    metadata: dict[str, Any] | None = None
-
-
-def _from_template(data: dict[str, Any]) -> _Source:
-    interface = (data.get("NetworkInterfaces") or [{}])[0]
-    profile = data.get("IamInstanceProfile") or {}
-    return _Source(
-        groups=tuple(interface.get("Groups") or data.get("SecurityGroupIds") or ()),
-        profile=profile.get("Name") or str(profile.get("Arn") or "").rsplit("/", 1)[-1],
-        key_name=data.get("KeyName") or "",
-        public_ip=str(interface.get("AssociatePublicIpAddress", "")).lower() == "true",
-        metadata=data.get("MetadataOptions"),
-    )
 
 
 def _public_key(material: bytes | str) -> rsa.RSAPublicKey:

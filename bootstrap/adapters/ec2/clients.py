@@ -113,6 +113,13 @@ def translated(action: str, target: str = "") -> Iterator[None]:
             fix="set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             command=aws_failures.CREDENTIALS_COMMAND,
         ) from exc
+    except errors.WaiterError as exc:
+        raise RemoteError(
+            f"{action}: EC2 does not show the instance it has launched",
+            target=target,
+            evidence=str(exc),
+            fix="run the same command again; it finds the instance",
+        ) from exc
     except errors.BotoCoreError as exc:
         raise RemoteError(
             f"{action}: AWS cannot be reached",

@@ -27,6 +27,8 @@ _IMAGE_PARAMETER = "/aws/service/ami-windows-latest/Windows_Server-{}-English-Co
 """docs: AWSEC2/latest/WindowsGuide/finding-an-ami.html; Core has no desktop, and boots sooner."""
 _MOST_TOKENS = 10
 """Launches of one node under one client token before somebody has to look."""
+_UNTIL_KNOWN = {"Delay": 2, "MaxAttempts": 30}
+"""Seconds and tries. EC2 gives no bound; a minute is past all reports of it."""
 
 
 class Ec2InstanceStore:
@@ -184,7 +186,14 @@ class Ec2InstanceStore:
                 return None
             raise
         launched = next(aws_parsing.instances([answer]))
-        return launched if launched.is_alive else None
+        if not launched.is_alive:
+            return None
+        # A fresh instance may not be known to the next call yet (docs: ec2/latest/devguide/
+        # eventual-consistency.html), and that call is our tagging.
+        self._clients("ec2").get_waiter("instance_exists").wait(
+            InstanceIds=[launched.instance_id], WaiterConfig=_UNTIL_KNOWN
+        )
+        return launched
 
     def _wrong_key(self, instance_id: InstanceId) -> BootstrapError:
         with translated("look up the instance's key pair", instance_id):
