@@ -1,36 +1,63 @@
 """Which clusters Windows nodes can join; what cannot work is refused by name. Pure.
 
-Sources: kops docs/networking.md; kubernetes.io "Windows containers in Kubernetes" (supported OS
-versions); research on each Kubernetes minor as cited in ``model.windows``.
+Sources: kops docs/networking.md and ``pkg/apis/kops/v1alpha2/networking.go`` (what there is);
+kubernetes.io "Windows containers in Kubernetes" (Windows releases of each Kubernetes);
+docs.tigera.io "Limitations of Calico for Windows".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from bootstrap.model.cluster import StoreFacts
 from bootstrap.model.finding import Finding, Level
 from bootstrap.model.node import WindowsRelease
+from bootstrap.planning import versions
 
-# Overlay on Windows needs kube-proxy 1.14; Windows Server 2022 is supported from 1.23 on, 2025 from
-# 1.32 on. Kubernetes' documentation lists 2019 up to 1.34.
-OLDEST_MINOR = {
+# Overlay networks on Windows need kube-proxy 1.14; Windows Server 2022 is supported from 1.23 on,
+# 2025 from 1.32 on. Kubernetes' documentation lists 2019 up to 1.34.
+OLDEST_MINOR: Final = {
     WindowsRelease.WS2019: 14,
     WindowsRelease.WS2022: 23,
     WindowsRelease.WS2025: 32,
 }
-NEWEST_DOCUMENTED_MINOR = {WindowsRelease.WS2019: 34}
-NEWEST_MINOR = 37
+NEWEST_DOCUMENTED_MINOR: Final = {WindowsRelease.WS2019: 34}
+NEWEST_MINOR: Final = 37
+"""The newest Kubernetes whose Windows programs were seen to take what we write for them."""
+
+EXTERNAL_CNI: Final = frozenset({"cni", "external"})
+"""kops leaves the pod network to the user; preflight looks for flannel in the cluster itself."""
+_WHY_NOT: Final = {
+    "amazonvpc": "AWS' VPC CNI serves Windows on EKS only",
+    "calico": "Calico on Windows needs a pool with VXLAN on every packet and a setup of its own,"
+    " which bootstrap does not know yet",
+    "canal": "Canal ended with Kubernetes 1.28 and never served Windows",
+    "cilium": "Cilium has no agent for Windows",
+    "kindnet": "kindnet has no agent for Windows",
+    "kubenet": "kubenet routes pods through the VPC's tables, which on Windows nobody keeps",
+    "kuberouter": "kube-router has no agent for Windows",
+    "weave": "Weave Net is not maintained any more and never served Windows",
+}
 
 
 def refusals(
     store: StoreFacts, *, windows: WindowsRelease = WindowsRelease.WS2019
 ) -> tuple[Finding, ...]:
-    """Return what speaks against Windows nodes in this cluster; errors refuse it."""
+    """Return what speaks against such Windows nodes in this cluster; errors refuse it."""
     return tuple(
         finding
         for rule in (_cloud, _ip_family, _network, _proxy, _too_old, _too_new)
         for finding in rule(store, windows)
+    )
+
+
+def releases_for(minor: int) -> tuple[WindowsRelease, ...]:
+    """Return the Windows releases that a Kubernetes minor is documented for, oldest first."""
+    return tuple(
+        release
+        for release in WindowsRelease
+        if OLDEST_MINOR[release] <= minor <= NEWEST_DOCUMENTED_MINOR.get(release, NEWEST_MINOR)
     )
 
 
@@ -39,7 +66,9 @@ def _cloud(store: StoreFacts, _: WindowsRelease) -> Iterator[Finding]:
         yield _refused(
             store,
             "CloudIsAws",
-            f"the cluster runs on {store.cloud_provider}; bootstrap launches EC2 instances",
+            f"the cluster runs on {store.cloud_provider or 'an unknown cloud'};"
+            " bootstrap launches EC2 instances",
+            evidence={"cloudProvider": store.cloud_provider},
             fix="use a cluster on AWS",
         )
 
@@ -49,27 +78,34 @@ def _ip_family(store: StoreFacts, _: WindowsRelease) -> Iterator[Finding]:
         yield _refused(
             store,
             "ClusterIsIpv4",
-            f"the cluster's pods use IPv6 ({store.pod_cidr}); HNS overlay networks are IPv4 only",
-            fix="use an IPv4 cluster",
+            "the cluster's pods or Services have IPv6 addresses; overlay networks on Windows are"
+            " IPv4 only",
+            evidence={"podCIDR": store.pod_cidr, "serviceCIDR": store.service_cidr},
+            fix="use an IPv4 cluster; kops cannot change the address family of a running one",
         )
 
 
 def _network(store: StoreFacts, _: WindowsRelease) -> Iterator[Finding]:
     cni = store.cni
-    if cni.name not in ("flannel", "cni"):
-        yield _refused(
-            store,
-            "CniServesWindows",
-            f"the pod network is {cni.name or 'unknown'}; Windows nodes need flannel with vxlan",
-            fix="make the cluster with --networking flannel; a running cluster cannot be changed",
-        )
-    elif cni.name == "flannel" and cni.backend != "vxlan":
+    evidence = {"networking": cni.name, "backend": cni.backend}
+    if cni.name == "flannel" and cni.backend != "vxlan":
         yield _refused(
             store,
             "FlannelBackend",
-            f"flannel's backend is {cni.backend}; Windows knows vxlan",
-            fix="set spec.networking.flannel.backend to vxlan and roll the cluster",
+            f"flannel's backend is {cni.backend}; on Windows flannel has vxlan only",
+            evidence=evidence,
+            fix="set spec.networking.flannel.backend to vxlan, update and roll the cluster",
             command=f"kops edit cluster {store.name}",
+        )
+    elif cni.name != "flannel" and cni.name not in EXTERNAL_CNI:
+        why = _WHY_NOT.get(cni.name, "it has no way to Windows that bootstrap knows")
+        yield _refused(
+            store,
+            "CniServesWindows",
+            f"the pod network is {cni.name or 'not named in the spec'}: {why}",
+            evidence=evidence,
+            fix="use a cluster made with --networking flannel; kops does not move a running cluster"
+            " from one pod network to another",
         )
 
 
@@ -78,60 +114,72 @@ def _proxy(store: StoreFacts, _: WindowsRelease) -> Iterator[Finding]:
         yield _refused(
             store,
             "KubeProxyEnabled",
-            "kube-proxy is switched off; on Windows only kube-proxy makes Services work",
+            "kube-proxy is switched off; on Windows nothing else makes Services work",
+            evidence={"kubeProxy.enabled": False},
             fix="use a cluster with kube-proxy",
         )
 
 
 def _too_old(store: StoreFacts, windows: WindowsRelease) -> Iterator[Finding]:
-    oldest = OLDEST_MINOR[windows]
-    if _minor(store) < oldest:
-        yield _refused(
-            store,
-            "KubernetesServesWindows",
-            f"Kubernetes {store.kubernetes_version} is too old for Windows Server {windows},"
-            f" which needs 1.{oldest}",
-            fix=f"upgrade the cluster to 1.{oldest} or newer",
-        )
+    oldest, minor = OLDEST_MINOR[windows], versions.minor(store.kubernetes_version)
+    if minor >= oldest:
+        return
+    others = releases_for(minor)
+    upgrade = f"upgrade the cluster to 1.{oldest} or newer"
+    yield _refused(
+        store,
+        "KubernetesServesWindows",
+        f"Kubernetes {store.kubernetes_version} is too old for Windows Server {windows},"
+        f" which needs 1.{oldest}",
+        evidence={"windows": str(windows)},
+        fix=f"use Windows Server {others[-1]}, or {upgrade}" if others else upgrade,
+        command=f"bootstrap add-node --windows {others[-1]} ..."
+        if others
+        else f"kops upgrade cluster {store.name}",
+    )
 
 
 def _too_new(store: StoreFacts, windows: WindowsRelease) -> Iterator[Finding]:
-    minor = _minor(store)
+    minor = versions.minor(store.kubernetes_version)
     if minor > NEWEST_MINOR:
         yield _refused(
             store,
             "KubernetesServesWindows",
-            f"this version of bootstrap knows Kubernetes up to 1.{NEWEST_MINOR},"
-            f" the cluster has {store.kubernetes_version}",
+            f"Kubernetes {store.kubernetes_version} is too new: this version of bootstrap knows"
+            f" what Windows nodes need up to 1.{NEWEST_MINOR}",
+            evidence={"windows": str(windows)},
             fix="use a newer bootstrap",
+            command="pip install --upgrade kops-windows-bootstrap",
         )
-    elif minor > NEWEST_DOCUMENTED_MINOR.get(windows, NEWEST_MINOR):
+    elif windows not in releases_for(minor) and minor >= OLDEST_MINOR[windows]:
+        better = releases_for(minor)[0]
         yield Finding(
             level=Level.WARNING,
             name="WindowsReleaseSupported",
             target=store.name,
-            message=(
-                f"Kubernetes' documentation no longer lists Windows Server {windows} for 1.{minor};"
-                " it is known to start there, not to be tested"
-            ),
-            fix="plan the move to Windows Server 2022",
-            command="bootstrap add-node --windows 2022 ...",
+            message=f"Kubernetes' documentation no longer lists Windows Server {windows} for"
+            f" 1.{minor}; its programs start there, but nobody tests them",
+            evidence={"kubernetes": store.kubernetes_version, "windows": str(windows)},
+            fix=f"plan the move to Windows Server {better}",
+            command=f"bootstrap add-node --windows {better} ...",
         )
 
 
-def _minor(store: StoreFacts) -> int:
-    return int(store.kubernetes_version.split(".")[1])
-
-
 def _refused(
-    store: StoreFacts, name: str, message: str, *, fix: str, command: str | None = None
+    store: StoreFacts,
+    name: str,
+    message: str,
+    *,
+    evidence: Mapping[str, object],
+    fix: str,
+    command: str | None = None,
 ) -> Finding:
     return Finding(
         level=Level.ERROR,
         name=name,
         target=store.name,
         message=message,
-        evidence={"kubernetes": store.kubernetes_version, "kops": store.kops_version},
+        evidence={"kubernetes": store.kubernetes_version, "kops": store.kops_version, **evidence},
         fix=fix,
         command=command,
     )
