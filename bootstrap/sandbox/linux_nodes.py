@@ -64,6 +64,7 @@ class LinuxNodes:
         self._instances = instances
         self._stop = threading.Event()
         self._running: dict[str, threading.Event] = {}
+        self._labelled: set[str] = set()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -99,6 +100,22 @@ class LinuxNodes:
         for instance_id in sorted(set(up) - set(self._running)):
             self._running[instance_id] = threading.Event()
             self._launch(up[instance_id], self._running[instance_id])
+        for instance_id in sorted(set(up) - self._labelled):
+            self._label(up[instance_id])
+
+    def _label(self, instance: LinuxInstance) -> None:
+        """Set what kops-controller sets on a new Node: instance group and role."""
+        role = "control-plane" if instance.is_control_plane else "node"
+        labels = {f"node-role.kubernetes.io/{role}": ""}
+        if group := instance.tags.get(_INSTANCE_GROUP):
+            labels[_INSTANCE_GROUP] = str(group)
+        name = node_spec(instance, self._store).name
+        body = {"metadata": {"labels": labels}}
+        try:
+            self._plane.admin_client().patch(f"/api/v1/nodes/{name}", body)
+            self._labelled.add(instance.instance_id)
+        except (ApiError, ApiUnreachable):
+            return  # Not registered yet; the next look is soon.
 
     def _launch(self, instance: LinuxInstance, stop: threading.Event) -> None:
         spec = node_spec(instance, self._store)
@@ -125,10 +142,8 @@ def node_spec(instance: LinuxInstance, store: StoreDirectory) -> NodeSpec:
         "kubernetes.io/arch": "amd64",
         "kubernetes.io/hostname": name,
     }
-    if group := instance.tags.get(_INSTANCE_GROUP):
-        labels[_INSTANCE_GROUP] = str(group)
     version = f"v{store.kubernetes_version}"
-    # kops-controller, not the kubelet, sets role labels; NodeRestriction forbids them here.
+    # kops-controller sets group and role labels; NodeRestriction forbids them to the kubelet.
     return NodeSpec(
         name=name,
         labels=labels,
