@@ -124,14 +124,15 @@ class S3StateStore:
             raise self._not_completed(name, base)
         with reading(COMPLETED if completed else OLD):
             keys = _override(spec, "keyStore") or base.below("pki")
-        ca_keyset, ca_certificates = self._issued(keys)
+        nodeup_config = self._nodeup_config(base) if completed else ""
+        ca_keyset, ca_certificates = ("", ()) if nodeup_config else self._issued(keys)
         return StoreDocuments(
             name=name,
             completed_spec=spec,
             is_modern_layout=bool(completed),
             kops_version=self._text(base, "kops-version.txt"),
             groups=self._groups(folder.below("instancegroup")),
-            nodeup_config=self._nodeup_config(base) if completed else "",
+            nodeup_config=nodeup_config,
             ca_keyset=ca_keyset,
             ca_certificates=ca_certificates,
             ssh_fingerprints=tuple(self._paths(keys.below("ssh/public/admin"))),
