@@ -1,9 +1,9 @@
 """What arrives as a command line and standard input of PowerShell, understood and carried out.
 
-Ansible starts ``PowerShell -EncodedCommand <bootstrap wrapper>`` and sends a manifest with the module
-and its arguments (ansible-core 2.19 ``executor/powershell/module_manifest.py``); its action plug-ins
-send small commands of their own, and pywinrm sends a script. Each form is recognised; anything else
-ends with exit code 1 and says so.
+Ansible starts ``PowerShell -EncodedCommand <bootstrap wrapper>`` and sends a manifest with the
+module and its arguments (ansible-core 2.19 ``executor/powershell/module_manifest.py``); its action
+plug-ins send small commands of their own, and pywinrm sends a script. Each form is recognised;
+anything else ends with exit code 1 and says so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """WinRM of one simulated host: WS-Management over TLS, Negotiate (NTLM) only, remote shells.
 
-Real pywinrm and real ansible-core talk to it. The acceptor of NTLM is pyspnego's. There is no HTTP, no
-Basic, and no message encryption, which over TLS nobody uses.
+Real pywinrm and real ansible-core talk to it. The acceptor of NTLM is pyspnego's. There is no HTTP,
+no Basic, and no message encryption, which over TLS nobody uses.
 """
 
 from __future__ import annotations
