@@ -39,7 +39,6 @@ from bootstrap.planning.kops_documents import (
     text_at,
     texts_at,
 )
-from bootstrap.planning.kops_user_data import ca_from_user_data
 
 __all__ = [
     "COMPLETED",
@@ -47,7 +46,6 @@ __all__ = [
     "SpecError",
     "StoreDocuments",
     "assemble",
-    "ca_from_user_data",
     "store_facts",
 ]
 
