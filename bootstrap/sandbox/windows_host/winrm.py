@@ -70,12 +70,7 @@ class Shells:
             case wsman.COMMAND:
                 return self._command(request, commands)
             case wsman.SEND:
-                data, last = request.stdin()
-                command = commands.get(request.attribute("rsp:Send/rsp:Stream", "CommandId"))
-                if command is None:
-                    return 500, wsman.fault(request, wsman.UNKNOWN_SHELL)
-                command.feed(data, last)
-                return 200, wsman.answer(request, "<rsp:SendResponse/>")
+                return self._send(request, commands)
             case wsman.RECEIVE:
                 return self._receive(request, commands)
             case wsman.SIGNAL:
@@ -87,6 +82,14 @@ class Shells:
                 return 200, wsman.answer(request, "")
             case _:
                 return 500, wsman.fault(request, wsman.UNSUPPORTED)
+
+    def _send(self, request: wsman.Request, commands: dict[str, Execution]) -> tuple[int, bytes]:
+        data, last = request.stdin()
+        command = commands.get(request.attribute("rsp:Send/rsp:Stream", "CommandId"))
+        if command is None:
+            return 500, wsman.fault(request, wsman.UNKNOWN_SHELL)
+        command.feed(data, last)
+        return 200, wsman.answer(request, "<rsp:SendResponse/>")
 
     def _create(self, request: wsman.Request) -> tuple[int, bytes]:
         with self._lock:
@@ -232,6 +235,9 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "Microsoft-HTTPAPI/2.0"
     sys_version = ""
     timeout = 300
+    # One write for head and body, sent at once: else every answer waits for a delayed ACK (40 ms).
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def setup(self) -> None:
         """Do the TLS handshake in this connection's own thread."""
@@ -242,9 +248,12 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
 
     def finish(self) -> None:
-        """Forget the connection."""
+        """Forget and close the connection; the server closes only the socket below TLS."""
         self.winrm.forget(self.request)
-        super().finish()
+        try:
+            super().finish()
+        finally:
+            self.request.close()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Keep quiet."""
