@@ -43,7 +43,7 @@ def _world(name: str, description: str, *, once: bool = False) -> Fault:
 
 
 _ALL = (
-    _node("slow-boot", "Windows needs 20 s more to boot than it is told to"),
+    _node("slow-boot", "Windows needs thirty times as long to boot"),
     _node("instance-dies-while-booting", "the instance goes to terminated before WinRM is up"),
     _node("user-data-ignored", "EC2Launch does not run the user data: no listener, no console"),
     _node("wrong-certificate", "the host shows another certificate than the console says"),
@@ -54,7 +54,6 @@ _ALL = (
     _node("lost-metadata-route", "the route to 169.254.169.254 is lost and cannot be restored"),
     _node("wrong-checksum", "downloads bring other bytes than were published"),
     _node("node-name-wrong", "the kubelet registers under the computer name instead of its own"),
-    _node("clock-skew", "the host's clock is 30 minutes behind"),
     _world("capacity-error", "RunInstances says InsufficientInstanceCapacity"),
     _world("throttling", "EC2 answers RequestLimitExceeded to two calls of three"),
     _world("expired-credentials", "every AWS call says that the token has expired"),
@@ -65,8 +64,6 @@ _ALL = (
     _world("vni-reverted", "kops' own flannel configuration comes back, as after an update"),
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _ALL}
-SLOW_BOOT_S = 20.0
-CLOCK_SKEW_S = -1800.0
 
 EVERY_NODE = ""
 """In place of a node's name: the fault holds for the world, or for every node."""

@@ -102,7 +102,8 @@ class World:
         claim = claim_slot(self._store.vpc_cidr)
         self._closing.callback(claim.release)
         key_pem = _private_key(self._key_path)
-        aws = AwsWorld(self._store, AddressMap(self._store.vpc_cidr, claim.number), key_pem)
+        self._addresses = AddressMap(self._store.vpc_cidr, claim.number)
+        aws = AwsWorld(self._store, self._addresses, key_pem)
         aws.start()
         self._closing.callback(aws.stop)
         return aws
@@ -135,9 +136,10 @@ class World:
         self._closing.callback(controller.stop)
         controller.start()
         self._pods = PodHistory(client, self._stopping)
-        network = ClusterNetwork(aws, lambda: plane.port)
+        network = ClusterNetwork(aws, self._subnets(), lambda: plane.port)
         self._hosts = HostFleet(aws, network, self.faults, self._options)
         self._closing.callback(self._hosts.stop)
+        self._hosts.start()
         world_faults = WorldFaults(aws=aws, control_plane=plane, store=self._store)
         self._closing.callback(world_faults.close)
         for name, node in self.faults.active():
@@ -145,6 +147,10 @@ class World:
         self.faults.listen(world_faults.changed)
         _await_ready(plane, stop)
         progress("Linux nodes are Ready")
+
+    def _subnets(self) -> list[str]:
+        entries = self._store.spec.get("subnets") or []
+        return [self._addresses.move(str(entry["cidr"])) for entry in entries if entry.get("cidr")]
 
     def _describe(self, plane: ControlPlane, aws: AwsWorld, note: str) -> Running:
         server = f"https://127.0.0.1:{plane.port}"

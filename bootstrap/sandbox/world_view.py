@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from bootstrap.sandbox.aws import AwsWorld
+from bootstrap.sandbox.errors import StartError
 
 _API_PORT = 443
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where an address and port of the cluster's network really are on this machine."""
-
-    host: str
-    port: int
 
 
 class ClusterNetwork:
     """Names and addresses of one world; the API server's port is asked for each time."""
 
-    def __init__(self, aws: AwsWorld, api_port: Callable[[], int]) -> None:
+    def __init__(self, aws: AwsWorld, subnets: Sequence[str], api_port: Callable[[], int]) -> None:
         self._aws = aws
+        self._subnets = subnets
         self._api_port = api_port
 
     def resolve(self, name: str, hosts_file: str = "") -> str:
@@ -37,11 +30,18 @@ class ClusterNetwork:
         addresses = [found] if found else self._aws.resolve(name)
         return addresses[0] if addresses else ""
 
-    def endpoint(self, address: str, port: int) -> Endpoint | None:
-        """Return where a connection ends, None when nothing answers at that address."""
+    def endpoint(self, address: str, port: int) -> tuple[str, int] | None:
+        """Return where a connection really ends, None when nothing answers at that address."""
         if port == _API_PORT and address in self._aws.api_addresses():
-            return Endpoint("127.0.0.1", self._api_port())
+            return "127.0.0.1", self._api_port()
         return None
+
+    def subnet_of(self, address: str) -> str:
+        """Return the CIDR of the subnet that holds an address."""
+        for cidr in self._subnets:
+            if ipaddress.IPv4Address(address) in ipaddress.IPv4Network(cidr):
+                return cidr
+        raise StartError(f"no subnet of the cluster holds {address}", evidence=str(self._subnets))
 
 
 def _is_address(name: str) -> bool:

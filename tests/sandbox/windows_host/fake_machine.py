@@ -26,6 +26,8 @@ class FakeMachine:
 
     computer_name: str = "EC2AMAZ-1"
     build: int = 17763
+    revision: int = 8000
+    runtime_version: str = "1.7.35"
     product_name: str = "Windows Server 2019 Datacenter"
     version: str = "1.34.5"
     files: dict[str, bytes] = field(default_factory=dict)

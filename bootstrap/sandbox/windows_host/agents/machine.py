@@ -77,6 +77,14 @@ class Machine(Protocol):
         """The Windows build, for instance 17763."""
 
     @property
+    def revision(self) -> int:
+        """The update revision (UBR)."""
+
+    @property
+    def runtime_version(self) -> str:
+        """The version of containerd.exe on this host."""
+
+    @property
     def product_name(self) -> str:
         """``ProductName`` of the registry, without "Microsoft"."""
 
