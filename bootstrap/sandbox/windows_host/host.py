@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
-import secrets
-import string
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
-
-from bootstrap.sandbox.windows_host import modules, userdata
+from bootstrap.sandbox.windows_host import identity, modules, userdata
 from bootstrap.sandbox.windows_host.contract import ScriptRendering
 from bootstrap.sandbox.windows_host.modules.arguments import Refused
 from bootstrap.sandbox.windows_host.powershell import Interpreter
@@ -26,10 +17,12 @@ from bootstrap.sandbox.windows_host.services import AgentFactory, ServiceManager
 from bootstrap.sandbox.windows_host.state import (
     Adapter,
     FeatureState,
+    FirewallRule,
     Route,
     VirtualFile,
     WindowsState,
 )
+from bootstrap.sandbox.windows_host.winrm import PORT as WINRM_PORT
 from bootstrap.sandbox.windows_host.winrm import Counters, WinRmServer
 
 ADMINISTRATOR = "Administrator"
@@ -42,7 +35,12 @@ METADATA_ADDRESSES = (
     "169.254.169.251",
 )
 _FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
-Internet = Callable[[str], "VirtualFile | bytes | None"]
+_SLOW_FACTOR = 30.0
+_BLIP_S = 2.0
+"""How long the first vSwitch on an adapter interrupts it."""
+_LONG_BLIP_S = 5.0
+_LAST_ANSWER_S = 0.2
+"""Time for the answer to ``shutdown`` to leave the host, however fast its world is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,19 +108,19 @@ class WindowsHost:
             address=spec.address,
             prefix_length=spec.prefix_length,
             gateway=spec.gateway,
-            mac=_mac(spec.instance_id),
+            mac=identity.mac_address(spec.instance_id),
         )
-        name = f"EC2AMAZ-{hashlib.sha256(spec.instance_id.encode()).hexdigest()[:7].upper()}"
+        name = identity.computer_name(spec.instance_id)
         self.state = WindowsState(release=spec.release, computer_name=name, adapter=adapter)
-        self.state.users[ADMINISTRATOR.lower()] = _password()
+        self.state.users[ADMINISTRATOR.lower()] = identity.new_password()
         self.counters = Counters()
         self.latency_s = 0.0
         self._scripts = scripts
         self.services = ServiceManager(self, agents)
         self._power = _Power()
         self._winrm: WinRmServer | None = None
-        self._certificate: tuple[str, str] | None = None
-        self._set_up = False
+        self._certificate: identity.Certificate | None = None
+        self._is_set_up = False
 
     @property
     def scripts(self) -> Mapping[str, ScriptRendering]:
@@ -158,12 +156,12 @@ class WindowsHost:
         threading.Thread(target=self._reboot, args=(delay_s,), name="reboot", daemon=True).start()
 
     def _reboot(self, delay_s: float) -> None:
-        time.sleep(delay_s * self.spec.time_factor)
         with self._power.lock:
-            if not self._power.on:
-                return
-        self.power_off()
-        self.boot()
+            epoch = self._power.epoch
+        time.sleep(max(_LAST_ANSWER_S, delay_s * self.spec.time_factor))
+        if self.is_current(epoch):
+            self.power_off()
+            self.boot()
 
     def is_current(self, epoch: int) -> bool:
         """Tell whether the boot with that number is still the running one."""
@@ -171,7 +169,7 @@ class WindowsHost:
             return self._power.on and self._power.epoch == epoch
 
     def _boot(self, epoch: int) -> None:
-        factor = 30.0 if self.hooks.has_fault("slow-boot") else 1.0
+        factor = _SLOW_FACTOR if self.hooks.has_fault("slow-boot") else 1.0
         _wait(self.spec.boot_s * factor, lambda: not self.is_current(epoch))
         if not self.is_current(epoch):
             return
@@ -184,32 +182,42 @@ class WindowsHost:
                 if feature is FeatureState.INSTALL_PENDING:
                     state.features[name] = FeatureState.INSTALLED
             self._add_metadata_routes()
-        if not self._set_up:
-            self._first_boot()
-        if self._certificate is not None and not self.hooks.has_fault("winrm-refused"):
+        if self._is_set_up:
             self._start_winrm()
+        else:
+            self._first_boot()
         self.services.start_automatic(epoch)
 
     def _first_boot(self) -> None:
-        self._set_up = True
-        if self.hooks.has_fault("user-data-ignored"):
-            self.hooks.console("Ec2Launch: user data was not executed\n")
-        else:
-            outcome = userdata.launch(self.spec.user_data)
-            self.hooks.console(outcome.log + "\n")
-            if outcome.opens_winrm:
-                self._open_winrm()
+        """Do what sysprep and EC2Launch do once, user data last."""
+        self._is_set_up = True
         if not self.hooks.has_fault("password-never"):
             self.hooks.password_ready(self.state.users[ADMINISTRATOR.lower()])
+        remote_desktop = identity.thumbprint(self.spec.instance_id)
+        self.hooks.console(f"RDPCERTIFICATE-SUBJECTNAME: {self.state.computer_name}\n")
+        self.hooks.console(f"RDPCERTIFICATE-THUMBPRINT: {remote_desktop}\n")
         self.hooks.console("Message: Windows is Ready to use\n")
+        if self.hooks.has_fault("user-data-ignored"):
+            self.hooks.console("Ec2Launch: user data was not executed\n")
+            return
+        outcome = userdata.launch(self.spec.user_data)
+        self.hooks.console(outcome.log + "\n")
+        if outcome.opens_winrm:
+            self._open_winrm()
 
     def _open_winrm(self) -> None:
-        self._certificate, fingerprint = _self_signed(self.spec)
+        """Do what ``Enable-WinRmTls.ps1`` does: listener first, then the line on the console."""
+        own = identity.self_signed(self.spec.address, self.spec.private_dns)
+        self._certificate = own
         if self.hooks.has_fault("wrong-certificate"):
             # Something else answers on the address than what wrote the console.
-            self._certificate, _ = _self_signed(self.spec)
-        self.hooks.console(f"RDPCERTIFICATE-SUBJECTNAME: {self.state.computer_name}\n")
-        self.hooks.console(f"BOOTSTRAP-WINRM-CERT-SHA256 {fingerprint}\n")
+            self._certificate = identity.self_signed(self.spec.address, self.spec.private_dns)
+        rule = FirewallRule(
+            name="WinRM over TLS (bootstrap)", protocol="tcp", local_port=str(WINRM_PORT)
+        )
+        self.state.firewall[rule.name.lower()] = rule
+        self._start_winrm()
+        self.hooks.console(f"BOOTSTRAP-WINRM-CERT-SHA256 {own.sha256}\n")
 
     def _add_metadata_routes(self) -> None:
         """EC2Launch puts these at every boot, on the adapter that is there then."""
@@ -233,17 +241,22 @@ class WindowsHost:
 
     # -- WinRM --
     def _start_winrm(self) -> None:
-        assert self._certificate is not None  # checked by the caller
-        server = WinRmServer(
-            self.spec.address,
-            self._certificate,
-            (ADMINISTRATOR, lambda: self.state.users[ADMINISTRATOR.lower()]),
-            Interpreter(self),
-            self.counters,
-            lambda: self.latency_s,
-        )
-        server.start()
+        if self._certificate is None or self.hooks.has_fault("winrm-refused"):
+            return
+        try:
+            server = WinRmServer(
+                self.spec.address,
+                (self._certificate.certificate_pem, self._certificate.key_pem),
+                (ADMINISTRATOR, lambda: self.state.users[ADMINISTRATOR.lower()]),
+                Interpreter(self),
+                self.counters,
+                lambda: self.latency_s,
+            )
+        except OSError as error:
+            self.hooks.console(f"sandbox: no listener on {self.spec.address}: {error}\n")
+            return
         self._winrm = server
+        server.start()
 
     def _stop_winrm(self) -> None:
         server, self._winrm = self._winrm, None
@@ -251,9 +264,10 @@ class WindowsHost:
             server.stop()
 
     def network_blip(self) -> None:
-        """Cut all connections, as the first vSwitch on the adapter does."""
+        """Cut all connections and take none for a while, as the first vSwitch does."""
+        is_long = self.hooks.has_fault("winrm-drop-at-vswitch")
         if self._winrm is not None:
-            self._winrm.drop_connections()
+            self._winrm.interrupt(_LONG_BLIP_S if is_long else _BLIP_S * self.spec.time_factor)
 
     # -- what PowerShell asks of the machine --
     def boot_file_time(self) -> int:
@@ -282,50 +296,17 @@ class WindowsHost:
         if self.hooks.has_fault("reboot-in-task") and self.state.boots == 2:
             self.power_off()
             self.boot()
+            return {"failed": True, "msg": "sandbox: the host went down in this task"}
         check = bool(arguments.get("_ansible_check_mode"))
+        given = {key: value for key, value in arguments.items() if not key.startswith("_ansible")}
         try:
-            return modules.MODULES[name](self, dict(arguments), check)
+            result = modules.MODULES[name](self, dict(arguments), check)
         except Refused as exc:
-            return {"failed": True, "changed": False, "msg": str(exc)}
+            result = {"failed": True, "changed": False, "msg": str(exc)}
+        return result | {"invocation": {"module_args": given}}
 
 
 def _wait(seconds: float, is_over: Callable[[], bool]) -> None:
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0 and not is_over():
         time.sleep(min(left, 0.1))
-
-
-def _mac(instance_id: str) -> str:
-    digest = hashlib.sha256(instance_id.encode()).digest()
-    return "-".join(f"{byte:02X}" for byte in (0x02, *digest[:5]))
-
-
-def _password() -> str:
-    alphabet = string.ascii_letters + string.digits + "!@#$%&*()-=+"
-    return "Aa1!" + "".join(secrets.choice(alphabet) for _ in range(28))
-
-
-def _self_signed(spec: HostSpec) -> tuple[tuple[str, str], str]:
-    """Make what New-SelfSignedCertificate makes; returns the pair (PEM) and the SHA-256 (hex)."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, spec.private_dns[:64])])
-    names = [x509.IPAddress(ipaddress.ip_address(spec.address)), x509.DNSName(spec.private_dns)]
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=10))
-        .not_valid_after(now + timedelta(days=5 * 365))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
-    return (pem, private), certificate.fingerprint(hashes.SHA256()).hex()

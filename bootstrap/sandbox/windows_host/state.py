@@ -1,7 +1,8 @@
 """What a simulated Windows host is made of: files, services, features, network, HNS, clock.
 
 Everything here is data behind one lock; behaviour is in ``host`` (boot, services), ``modules``
-(what Ansible sends), ``scripts`` and ``agents``. Paths and names are case-insensitive, as on Windows.
+(what Ansible sends), ``scripts`` and ``agents``. Paths and names are case-insensitive, as on
+Windows.
 """
 
 from __future__ import annotations

@@ -138,6 +138,7 @@ class WinRmServer:
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self._connections: set[socket.socket] = set()
+        self._deaf_until = 0.0
         self._lock = threading.Lock()
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.2,), name=f"winrm-{address}", daemon=True
@@ -164,6 +165,11 @@ class WinRmServer:
             except OSError:
                 continue
 
+    def interrupt(self, seconds: float) -> None:
+        """Cut every connection and take no new one for a while."""
+        self._deaf_until = time.monotonic() + seconds
+        self.drop_connections()
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
@@ -175,6 +181,8 @@ class WinRmServer:
     # -- for handlers --
     def secured(self, connection: socket.socket) -> ssl.SSLSocket:
         """Do the TLS handshake and remember the connection."""
+        if time.monotonic() < self._deaf_until:
+            raise ConnectionAbortedError("the network is being interrupted")
         secured = self._context.wrap_socket(connection, server_side=True)
         with self._lock:
             self._connections.add(secured)

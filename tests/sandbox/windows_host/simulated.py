@@ -86,11 +86,11 @@ def make_host(
 
 @contextmanager
 def running_host(world: World, **options: Any) -> Iterator[WindowsHost]:
-    """Boot a host and wait until it is through its first boot."""
+    """Boot a host and wait until its user data has opened WinRM."""
     host = make_host(world, **options)
     host.boot()
     try:
-        eventually(lambda: "Windows is Ready to use" in world.text)
+        eventually(lambda: "BOOTSTRAP-WINRM-CERT-SHA256" in world.text)
         yield host
     finally:
         host.power_off()

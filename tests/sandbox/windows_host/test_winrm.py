@@ -18,6 +18,7 @@ from winrm.exceptions import (
 )
 
 from bootstrap.sandbox.windows_host.host import WindowsHost
+from bootstrap.sandbox.windows_host.identity import self_signed
 from tests.sandbox.windows_host.fake_machine import eventually
 from tests.sandbox.windows_host.simulated import World, running_host
 
@@ -80,11 +81,9 @@ def test_wrong_password_is_refused(up: Host, trusted: str) -> None:
 
 
 def test_other_certificate_is_not_trusted(up: Host, tmp_path: Path) -> None:
-    from bootstrap.sandbox.windows_host.host import _self_signed
-
-    (certificate, _), _ = _self_signed(up[0].spec)
+    other = self_signed(up[0].spec.address, up[0].spec.private_dns)
     path = tmp_path / "other.pem"
-    path.write_text(certificate)
+    path.write_text(other.certificate_pem)
     with pytest.raises(requests.exceptions.SSLError):
         protocol(up, str(path)).open_shell()
 
