@@ -33,14 +33,24 @@ $address = Get-MetadataText -Path 'local-ipv4'
 $name = Get-MetadataText -Path 'local-hostname'
 # -DnsName would put the address into a DNS name, which clients do not accept for an address.
 $names = "2.5.29.17={text}IPAddress=$address&DNS=$name"
-$certificate = New-SelfSignedCertificate -Subject "CN=$name" -TextExtension @($names) `
-    -CertStoreLocation 'Cert:\LocalMachine\My' -KeyAlgorithm RSA -KeyLength 2048 -HashAlgorithm SHA256 `
-    -NotAfter (Get-Date).AddYears(5)
+$request = @{
+    Subject = "CN=$name"
+    TextExtension = @($names)
+    CertStoreLocation = 'Cert:\LocalMachine\My'
+    KeyAlgorithm = 'RSA'
+    KeyLength = 2048
+    HashAlgorithm = 'SHA256'
+    NotAfter = (Get-Date).AddYears(5)
+}
+$certificate = New-SelfSignedCertificate @request
 
 Get-ChildItem -Path 'WSMan:\localhost\Listener' | Remove-Item -Recurse
-New-WSManInstance -ResourceURI 'winrm/config/Listener' `
-    -SelectorSet @{ Address = '*'; Transport = 'HTTPS' } `
-    -ValueSet @{ CertificateThumbprint = $certificate.Thumbprint } | Out-Null
+$listener = @{
+    ResourceURI = 'winrm/config/Listener'
+    SelectorSet = @{ Address = '*'; Transport = 'HTTPS' }
+    ValueSet = @{ CertificateThumbprint = $certificate.Thumbprint }
+}
+New-WSManInstance @listener | Out-Null
 Set-Item -Path 'WSMan:\localhost\Service\Auth\Basic' -Value $false
 Set-Item -Path 'WSMan:\localhost\Service\AllowUnencrypted' -Value $false
 Set-Item -Path 'WSMan:\localhost\Shell\MaxMemoryPerShellMB' -Value 2048

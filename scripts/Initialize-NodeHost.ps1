@@ -7,7 +7,7 @@ runtime's folders, and lines in the hosts file for clusters whose API server no 
 .PARAMETER Request
 JSON object: expectedBuild, dynamicPorts, powerPlan, defenderExclusions, hosts.
 .EXAMPLE
-powershell.exe -File Initialize-NodeHost.ps1 -Request '{"expectedBuild": 17763, "dynamicPorts": {"start": 34000, "count": 31536}, "powerPlan": "", "defenderExclusions": [], "hosts": []}'
+powershell.exe -File Initialize-NodeHost.ps1 -Request (Get-Content -Raw -Path C:\k\host.json)
 #>
 [CmdletBinding(SupportsShouldProcess = $true)]
 param([Parameter(Mandatory = $true)][string]$Request)
@@ -22,9 +22,11 @@ function Set-DynamicPort {
     $shown = & netsh.exe @('int', 'ipv4', 'show', 'dynamicport', 'tcp')
     if ($LASTEXITCODE -ne 0) { throw "WN0001 netsh ended with $LASTEXITCODE" }
     $numbers = @([regex]::Matches(($shown -join ' '), '\d+') | ForEach-Object { [int]$_.Value })
-    if ($numbers.Count -ge 2 -and $numbers[-2] -eq $Ports.start -and $numbers[-1] -eq $Ports.count) { return $false }
+    $same = $numbers.Count -ge 2 -and $numbers[-2] -eq $Ports.start -and $numbers[-1] -eq $Ports.count
+    if ($same) { return $false }
     if ($PSCmdlet.ShouldProcess('dynamic ports', "set to $($Ports.start)+$($Ports.count)")) {
-        & netsh.exe @('int', 'ipv4', 'set', 'dynamicport', 'tcp', "start=$($Ports.start)", "num=$($Ports.count)") | Out-Null
+        $range = @("start=$($Ports.start)", "num=$($Ports.count)")
+        & netsh.exe (@('int', 'ipv4', 'set', 'dynamicport', 'tcp') + $range) | Out-Null
         if ($LASTEXITCODE -ne 0) { throw "WN0001 netsh ended with $LASTEXITCODE" }
     }
     return $true

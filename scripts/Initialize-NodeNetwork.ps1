@@ -41,8 +41,14 @@ function Test-Network {
 function Add-Network {
     param($Network)
     $policies = @(@{ Type = 'VSID'; VSID = $Network.vsid })
-    New-HnsNetwork -Type Overlay -Name $Network.name -AddressPrefix $Network.prefix `
-        -Gateway $Network.gateway -SubnetPolicies $policies | Out-Null
+    $options = @{
+        Type = 'Overlay'
+        Name = $Network.name
+        AddressPrefix = $Network.prefix
+        Gateway = $Network.gateway
+        SubnetPolicies = $policies
+    }
+    New-HnsNetwork @options | Out-Null
 }
 
 function Register-NetworkTask {
@@ -82,6 +88,7 @@ function Update-SourceVip {
     & 'C:\k\scripts\Set-SourceVip.ps1' -Request (ConvertTo-Json -InputObject @{
             network = $Overlay.network
             hostLocal = 'C:\k\cni\host-local.exe'
+            template = $Overlay.kubeProxyTemplate
             config = $Overlay.kubeProxyConfig
         }) | Out-Null
     if (Get-Service -Name 'kube-proxy' -ErrorAction SilentlyContinue) { Restart-Service -Name 'kube-proxy' -Force }

@@ -7,7 +7,7 @@ to a folder of its own first; nothing is put into place before its checksum fits
 .PARAMETER Request
 JSON object: artifacts, manifest, proxy.
 .EXAMPLE
-powershell.exe -File Install-NodeArtifact.ps1 -Request '{"artifacts": [], "manifest": "C:\\k\\manifest.json", "proxy": ""}'
+powershell.exe -File Install-NodeArtifact.ps1 -Request (Get-Content -Raw -Path C:\k\artifacts.json)
 #>
 [CmdletBinding(SupportsShouldProcess = $true)]
 param([Parameter(Mandatory = $true)][string]$Request)

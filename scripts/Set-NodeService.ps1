@@ -42,8 +42,9 @@ function Test-Registered {
     if ((Get-Value -Setting $Setting -Name 'Start') -ne 2) { return $false }
     $dependencies = @(Get-Value -Setting $Setting -Name 'DependOnService')
     if (($dependencies -join ',') -ne (@($Service.dependencies) -join ',')) { return $false }
-    $environment = @(Get-Value -Setting $Setting -Name 'Environment')
-    if ((@($environment | Sort-Object) -join "`n") -ne ((Get-EnvironmentLine -Service $Service) -join "`n")) { return $false }
+    $present = @(Get-Value -Setting $Setting -Name 'Environment' | Sort-Object)
+    $wanted = @(Get-EnvironmentLine -Service $Service)
+    if (($present -join "`n") -ne ($wanted -join "`n")) { return $false }
     return (Get-Value -Setting $Setting -Name 'FailureActionsOnNonCrashFailures') -eq 1
 }
 
@@ -65,7 +66,8 @@ function Register-NodeService {
     )
     # Delays are milliseconds, the reset is seconds; failureflag also counts an exit with an error as a failure.
     $actions = @(@($Service.recoveryDelaysMs) | ForEach-Object { "restart/$_" }) -join '/'
-    Invoke-ServiceControl -Arguments @('failure', $Service.name, 'reset=', "$($Service.resetSeconds)", 'actions=', $actions)
+    $reset = "$($Service.resetSeconds)"
+    Invoke-ServiceControl -Arguments @('failure', $Service.name, 'reset=', $reset, 'actions=', $actions)
     Invoke-ServiceControl -Arguments @('failureflag', $Service.name, '1')
     $key = "HKLM:\SYSTEM\CurrentControlSet\Services\$($Service.name)"
     $lines = @(Get-EnvironmentLine -Service $Service)
@@ -88,7 +90,9 @@ function Set-State {
     }
     $expected = if ($Service.state -eq 'stopped') { 'Stopped' } else { 'Running' }
     for ($second = 0; (Get-Service -Name $Service.name).Status -ne $expected; $second++) {
-        if ($second -ge $StartSeconds) { throw "WN0401 service $($Service.name) is not $expected after $StartSeconds s" }
+        if ($second -ge $StartSeconds) {
+            throw "WN0401 service $($Service.name) is not $expected after $StartSeconds s"
+        }
         Start-Sleep -Seconds 1
     }
 }

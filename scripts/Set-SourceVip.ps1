@@ -1,13 +1,13 @@
 <#
 .SYNOPSIS
-Reserves kube-proxy's source VIP in the overlay network and writes it into its configuration.
+Reserves kube-proxy's source VIP in the overlay network and makes its configuration with it.
 .DESCRIPTION
 host-local keeps the address away from pods. A reservation outside the network's subnet is given up first, and a second
 ADD for the same id fails, so the reservation that is there is read. See README.md for the JSON.
 .PARAMETER Request
-JSON object: network, hostLocal, config.
+JSON object: network, hostLocal, template, config.
 .EXAMPLE
-powershell.exe -File Set-SourceVip.ps1 -Request '{"network": "flannel.4096", "hostLocal": "C:\\k\\cni\\host-local.exe", "config": "C:\\k\\kube-proxy.conf"}'
+powershell.exe -File Set-SourceVip.ps1 -Request (Get-Content -Raw -Path C:\k\source-vip.json)
 #>
 [CmdletBinding(SupportsShouldProcess = $true)]
 param([Parameter(Mandatory = $true)][string]$Request)
@@ -61,8 +61,10 @@ if (-not $vip -and $PSCmdlet.ShouldProcess($wanted.network, 'reserve a source VI
     $result = ConvertFrom-Json -InputObject (Invoke-HostLocal -Wanted $wanted -Subnet $subnet -Command 'ADD')
     $vip = $result.ips[0].address.Split('/')[0]
 }
-$text = (Get-Content -Path $wanted.config) -join "`n"
-$mended = [regex]::Replace($text, '(?m)^(\s*sourceVip:).*$', "`$1 '$vip'")
+$text = ''
+if (Test-Path -Path $wanted.config) { $text = (Get-Content -Path $wanted.config) -join "`n" }
+$template = (Get-Content -Path $wanted.template) -join "`n"
+$mended = [regex]::Replace($template, '(?m)^(\s*sourceVip:).*$', "`$1 '$vip'")
 $changed = $text.Trim() -ne $mended.Trim()
 if ($changed -and $PSCmdlet.ShouldProcess($wanted.config, 'write the source VIP')) {
     # Ascii: Windows PowerShell would put a byte-order mark before UTF-8.

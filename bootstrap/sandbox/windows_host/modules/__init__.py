@@ -20,6 +20,8 @@ MODULES: dict[str, Module] = {
     "ansible.windows.setup": basics.setup,
     "ansible.legacy.setup": basics.setup,
     "ansible.windows.win_ping": basics.win_ping,
+    "ansible.legacy.win_ping": basics.win_ping,
+    "win_ping": basics.win_ping,
     "ansible.windows.win_feature": features.win_feature,
     "ansible.windows.win_powershell": powershell_module.win_powershell,
     "community.windows.win_firewall_rule": firewall.win_firewall_rule,
