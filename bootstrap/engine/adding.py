@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bootstrap.engine import gather, locking
 from bootstrap.engine.execute import execute
@@ -106,7 +106,7 @@ class Action:
     ports: Ports
     shell: RemoteShell
     playbooks: PlaybookRunner
-    host_variables: HostVariables
+    host_variables: Callable[[ClusterFacts], HostVariables]
     private_key: Secret
     run_id: str
     waiter: Waiter
@@ -123,18 +123,19 @@ class Action:
     def carry_out(self, prepared: Prepared) -> Iterator[Event]:
         """Act on a plan; the lock is held by the caller."""
         api, cluster = self.ports.api, prepared.view.cluster
+        facts = with_ca(cluster)
         api.ensure_join_identity()
         with probe_namespace(api, self.run_id) as namespace:
             prober = Prober(api=api, waiter=self.waiter, namespace=namespace)
             joiner = Joiner(
-                facts=cluster.facts,
+                facts=facts,
                 api=api,
                 machines=self._machines(cluster),
                 playbooks=self.playbooks,
                 prover=Prover(
                     api=api, waiter=self.waiter, prober=prober, timeouts=self.proof_timeouts
                 ),
-                host_variables=self.host_variables,
+                host_variables=self.host_variables(facts),
                 verbosity=self.verbosity,
             )
             yield from execute(
@@ -156,3 +157,13 @@ class Action:
             run_id=self.run_id,
             timeouts=self.machine_timeouts,
         )
+
+
+def with_ca(cluster: ClusterView) -> ClusterFacts:
+    """Return the facts with a CA bundle; where kops shows none openly, the cluster's own is taken.
+
+    The connection that read it was verified with the CA of the user's kubeconfig.
+    """
+    if cluster.facts.ca_bundle:
+        return cluster.facts
+    return replace(cluster.facts, ca_bundle=cluster.identity.ca_pem)

@@ -72,6 +72,16 @@ def observed_nodes(
     return (*pairs, *others)
 
 
+def names_of(node: ObservedNode) -> frozenset[str]:
+    """Return every name by which a user may mean a node."""
+    names = {str(node.name)}
+    if node.kube is not None:
+        names.add(node.kube.name)
+    if node.instance is not None:
+        names.add(node.instance.instance_id)
+    return frozenset(names)
+
+
 def refuse(findings: Sequence[Finding], *, what: str) -> None:
     """Raise RefusedError when a finding is an error."""
     if has_errors(findings):

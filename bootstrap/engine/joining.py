@@ -35,6 +35,8 @@ PLAYBOOK = "windows_node.yml"
 # Nodes launched together boot within some minutes of each other; one that is much later than the
 # first gets a playbook run of its own instead of holding up the others.
 BATCH_GRACE_S = 90.0
+# A host that reboots by itself in the middle of a task costs one more run, not the node.
+PLAYBOOK_TRIES = 3
 BOOTSTRAP_TOKEN_S = 30 * 60
 # reconcile renews them; until then a year is what kops' own node certificates live.
 COMPONENT_TOKEN_S = 365 * 24 * 3600
@@ -78,6 +80,7 @@ class Job:
     target: HostTarget | None = None
     kube_name: KubeNodeName = KubeNodeName("")
     role_seen: str = ""
+    lost: TaskFailed | None = None
     over: bool = False
 
 
@@ -174,6 +177,25 @@ class Joiner:
 
     # -- stage 2: the playbook --
     def _configure(self, jobs: Sequence[Job]) -> None:
+        """Run the playbook, and again for hosts that went away in the middle (a reboot, a blip)."""
+        pending = list(jobs)
+        for attempt in range(PLAYBOOK_TRIES):
+            for job in pending:
+                job.lost = None
+            self._run_playbook(pending, is_last=attempt == PLAYBOOK_TRIES - 1)
+            pending = [job for job in pending if job.lost is not None and not job.over]
+            for job in pending:
+                job.report.say("the connection was lost; waiting for the host")
+                self._guarded(job, self._come_back)
+            pending = [job for job in pending if not job.over]
+            if not pending:
+                return
+
+    def _come_back(self, job: Job) -> None:
+        assert job.instance is not None  # it was reached before
+        self.machines.wait_reachable(job.instance)
+
+    def _run_playbook(self, jobs: Sequence[Job], *, is_last: bool) -> None:
         hosts = [host for job in jobs if (host := self._host(job)) is not None]
         if not hosts:
             return
@@ -183,7 +205,7 @@ class Joiner:
         with Approver(api=self.api, waiter=self.machines.waiter, expected=expected) as approver:
             try:
                 for event in self.playbooks.run(run, should_stop=self.machines.waiter.stop.is_set):
-                    self._follow(event, by_node, approver)
+                    self._follow(event, by_node, approver, is_last=is_last)
                 self.machines.waiter.check()
             except BootstrapError as error:
                 for job in jobs:
@@ -218,10 +240,17 @@ class Joiner:
         return Expected(joining=joining, report=job.report)
 
     def _follow(
-        self, event: PlaybookEvent, jobs: Mapping[NodeName, Job], approver: Approver
+        self,
+        event: PlaybookEvent,
+        jobs: Mapping[NodeName, Job],
+        approver: Approver,
+        *,
+        is_last: bool,
     ) -> None:
         if isinstance(event, TaskFinished):
             self._advance(jobs[event.node], event)
+        elif isinstance(event, TaskFailed) and event.unreachable and not is_last:
+            jobs[event.node].lost = event
         elif isinstance(event, TaskFailed):
             self._fail(jobs[event.node], _task_error(event, approver.refusals.get(event.node, "")))
 

@@ -103,19 +103,23 @@ class Machines:
 
     def reachable(self, instance: ObservedInstance, report: NodeReport) -> None:
         """Wait until WinRM answers; an instance that died meanwhile ends the wait."""
+        with report.phase(Phase.REACHABLE):
+            self.wait_reachable(instance)
+
+    def wait_reachable(self, instance: ObservedInstance) -> None:
+        """Wait for WinRM without reporting a phase."""
         host = instance.private_ip
 
         def probe() -> bool | None:
             self._alive(instance.instance_id)
             return self.shell.is_reachable(host, WINRM_TLS_PORT) or None
 
-        with report.phase(Phase.REACHABLE):
-            self.waiter.until(
-                probe,
-                what=f"WinRM on {host}:{WINRM_TLS_PORT}",
-                timeout_s=self.timeouts.reachable_s,
-                last_seen=lambda: self._console_tail(instance.instance_id),
-            )
+        self.waiter.until(
+            probe,
+            what=f"WinRM on {host}:{WINRM_TLS_PORT}",
+            timeout_s=self.timeouts.reachable_s,
+            last_seen=lambda: self._console_tail(instance.instance_id),
+        )
 
     def trusted(
         self, desired: DesiredNode, instance: ObservedInstance, report: NodeReport

@@ -1,0 +1,235 @@
+"""Settings and the user's access become adapters; the only module that names adapter classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from platformdirs import user_log_path
+
+from bootstrap import catalog
+from bootstrap.adapters.clock import SystemClock
+from bootstrap.adapters.ec2 import AwsClients, Ec2InstanceStore, open_session
+from bootstrap.adapters.kubernetes_api import KubernetesApi, client_from_kubeconfig
+from bootstrap.adapters.playbooks import AnsiblePlaybookRunner
+from bootstrap.adapters.processes import LocalProcesses
+from bootstrap.adapters.state_store import S3StateStore
+from bootstrap.adapters.winrm_shell import WinRmShell
+from bootstrap.config import Settings
+from bootstrap.engine import gather
+from bootstrap.engine.adding import Action, ChoicesOf, Preparation
+from bootstrap.engine.gather import Ports
+from bootstrap.engine.joining import HostVariables, NodeTokens
+from bootstrap.engine.machine import MachineTimeouts
+from bootstrap.engine.proving import ProofTimeouts
+from bootstrap.engine.validate import Validator
+from bootstrap.engine.waiting import Waiter
+from bootstrap.errors import AccessError
+from bootstrap.model.cluster import ClusterFacts, ClusterName, StoreFacts
+from bootstrap.model.finding import Finding
+from bootstrap.model.kubernetes import PodFacts
+from bootstrap.model.node import (
+    DesiredNode,
+    ImageFacts,
+    KubeNodeName,
+    NodeRequest,
+    ObservedInstance,
+    ObservedNode,
+    WindowsRelease,
+)
+from bootstrap.model.secret import Secret
+from bootstrap.planning import artifacts, hostvars, node_config, support, userdata, validation
+from bootstrap.planning.desired import Choices
+from bootstrap.resources import data_path
+
+USER_DATA_SCRIPT = "Enable-WinRmTls.ps1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How the user reaches AWS and the cluster; '' means the default places."""
+
+    profile: str = ""
+    kubeconfig: str = ""
+    context: str = ""
+    private_key: Path | None = None
+    verbosity: int = 0
+
+    def key(self) -> Secret:
+        """Read the private key; AccessError when it cannot be read."""
+        if self.private_key is None:
+            return Secret("")
+        try:
+            return Secret(self.private_key.expanduser().read_text(encoding="ascii"))
+        except (OSError, UnicodeDecodeError) as exc:
+            raise AccessError(
+                f"the private key cannot be read: {exc}",
+                target=str(self.private_key),
+                fix="give the file of the cluster's RSA key",
+                command="bootstrap ... --private-key ~/.ssh/id_rsa",
+            ) from exc
+
+
+def store_facts(settings: Settings, access: Access) -> StoreFacts:
+    """Read the cluster from its state store."""
+    session = open_session(access.profile, settings.region or _bucket_region())
+    store = S3StateStore.from_session(session, settings.state)
+    return gather.store_facts(ClusterName(settings.cluster), store)
+
+
+def _bucket_region() -> str:
+    # S3 leads requests to the bucket's own region; any region serves to ask.
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+@cache
+def _cached_store(settings: Settings, access: Access) -> StoreFacts:
+    return store_facts(settings, access)
+
+
+def ports(settings: Settings, access: Access) -> Ports:
+    """Build the ports of a cluster; nothing connects yet."""
+    region = settings.region or _region_of(settings, access)
+    session = open_session(access.profile, region)
+    return Ports(
+        state=S3StateStore.from_session(session, settings.state),
+        instances=Ec2InstanceStore(AwsClients(session, region=region)),
+        api=KubernetesApi(client_from_kubeconfig(access.kubeconfig, access.context)),
+        processes=LocalProcesses(),
+        clock=SystemClock(),
+    )
+
+
+def _region_of(settings: Settings, access: Access) -> str:
+    """Return the region of the cluster's zones: ``eu-west-1a`` is in ``eu-west-1``."""
+    zone = next((s.zone for s in _cached_store(settings, access).subnets if s.zone), "")
+    return zone.rstrip("abcdefghijklmnopqrstuvwxyz") or _bucket_region()
+
+
+def preparation(settings: Settings, access: Access) -> Preparation:
+    """Build what decides."""
+    return Preparation(
+        ports=ports(settings, access),
+        support=_support,
+        choose=_chooser(),
+        has_private_key=access.private_key is not None,
+    )
+
+
+def _support(store: StoreFacts, request: NodeRequest | None) -> tuple[Finding, ...]:
+    windows = request.pool.windows if request else WindowsRelease.WS2019
+    return support.refusals(store, windows=windows)
+
+
+def _chooser() -> ChoicesOf:
+    known = catalog.load(data_path("config") / "artifacts")
+    script = (data_path("scripts") / USER_DATA_SCRIPT).read_text(encoding="utf-8")
+    user_data = userdata.user_data(script)
+
+    def choose(
+        request: NodeRequest, facts: ClusterFacts, image: ImageFacts
+    ) -> tuple[Choices, tuple[Finding, ...]]:
+        return node_config.choose(request, facts, image, known, user_data)
+
+    return choose
+
+
+def action(settings: Settings, access: Access, *, run_id: str) -> Action:
+    """Build what acts."""
+    built = ports(settings, access)
+    limits = settings.timeouts
+    return Action(
+        ports=built,
+        shell=WinRmShell(),
+        playbooks=AnsiblePlaybookRunner(
+            data_path("playbooks"),
+            user_log_path("bootstrap") / run_id,
+            identity=built.processes.me(),
+            is_alive=built.processes.is_alive,
+        ),
+        host_variables=_host_variables(settings),
+        private_key=access.key(),
+        run_id=run_id,
+        waiter=Waiter(clock=built.clock),
+        machine_timeouts=MachineTimeouts(
+            running_s=limits.launch_s,
+            reachable_s=limits.reachable_s,
+            password_s=limits.reachable_s,
+        ),
+        proof_timeouts=ProofTimeouts(registered_s=limits.join_s, ready_s=limits.join_s),
+        verbosity=access.verbosity,
+    )
+
+
+def _host_variables(settings: Settings) -> Callable[[ClusterFacts], HostVariables]:
+    known = catalog.load(data_path("config") / "artifacts")
+    mirror = settings.artifacts.mirror or ""
+
+    def of_cluster(facts: ClusterFacts) -> HostVariables:
+        def variables(
+            desired: DesiredNode,
+            instance: ObservedInstance,
+            name: KubeNodeName,
+            tokens: NodeTokens,
+        ) -> Mapping[str, object]:
+            chosen = artifacts.artifact_set(known, desired.kubernetes_version, mirror)
+            inputs = node_config.inputs_of(desired, instance, name, tokens, facts, chosen)
+            return hostvars.host_variables(node_config.build(inputs))
+
+        return variables
+
+    return of_cluster
+
+
+def validator(
+    settings: Settings, access: Access, *, run_id: str, image: str, timeout_s: float | None
+) -> Validator:
+    """Build the validation of a cluster."""
+    built = ports(settings, access)
+    return Validator(
+        api=built.api,
+        waiter=Waiter(clock=built.clock),
+        cluster=settings.cluster,
+        run_id=run_id,
+        image=image or validation.PROBE_IMAGE,
+        timeout_s=timeout_s or settings.timeouts.validate_s,
+    )
+
+
+def observed_nodes(settings: Settings, access: Access) -> tuple[ObservedNode, ...]:
+    """Read every node of the cluster, ours first."""
+    built = ports(settings, access)
+    instances = built.instances.instances(ClusterName(settings.cluster))
+    return gather.observed_nodes(instances, built.api.nodes())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDetails:
+    """Everything known of one node; ``node`` is None when there is none of that name."""
+
+    node: ObservedNode | None
+    known: tuple[str, ...]
+    pods: tuple[PodFacts, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def node_details(settings: Settings, access: Access, name: str) -> NodeDetails:
+    """Read one node by its name here, its name in Kubernetes, or its instance id."""
+    built = ports(settings, access)
+    instances = built.instances.instances(ClusterName(settings.cluster))
+    nodes = built.api.nodes()
+    found = gather.observed_nodes(instances, nodes)
+    known = tuple(node.name for node in found)
+    chosen = next((node for node in found if name in gather.names_of(node)), None)
+    if chosen is None or chosen.kube is None:
+        return NodeDetails(node=chosen, known=known)
+    pods = built.api.pods(field_selector=f"spec.nodeName={chosen.kube.name}")
+    view = validation.NodesView(nodes=nodes, pods=pods, identity=built.api.identity())
+    judged = validation.node_checks(view, settings.cluster)
+    findings = tuple(
+        item for check in judged for item in check.findings if item.target == chosen.kube.name
+    )
+    return NodeDetails(node=chosen, known=known, pods=pods, findings=findings)
