@@ -5,6 +5,8 @@ The Node itself, its Lease and pods are ``bootstrap.sandbox.kubelet``'s, shared 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bootstrap.sandbox.cluster_client import ApiUnreachable
 from bootstrap.sandbox.kubelet import KubeletStandIn, NodeSpec, Readiness
 from bootstrap.sandbox.windows_host.agents.command_line import FlagError
@@ -69,6 +71,10 @@ def _settings(invocation: Invocation) -> tuple[KubeletSettings, str]:
         computer_name=machine.computer_name,
         log=invocation.log,
     )
+    if machine.is_broken("node-name-wrong"):
+        decided = replace(decided, name=machine.computer_name.lower())
+    if machine.is_broken("provider-id-wrong"):
+        decided = replace(decided, provider_id="aws:///eu-west-1a/i-00000000000000000")
     return decided, version
 
 
@@ -111,17 +117,14 @@ def _serve(
 
 def _node_spec(invocation: Invocation, decided: KubeletSettings, version: str) -> NodeSpec:
     machine = invocation.machine
-    name = decided.name
-    if machine.is_broken("node-name-wrong"):
-        name = machine.computer_name.lower()
     own = {
         "kubernetes.io/os": "windows",
         "kubernetes.io/arch": "amd64",
-        "kubernetes.io/hostname": name,
+        "kubernetes.io/hostname": decided.name,
         "node.kubernetes.io/windows-build": f"10.0.{machine.build}",
     }
     return NodeSpec(
-        name=name,
+        name=decided.name,
         labels=decided.labels | own,
         node_info={
             "operatingSystem": "windows",
