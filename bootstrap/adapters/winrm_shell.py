@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 import requests
-
 from winrm import exceptions
 from winrm.protocol import Protocol
 
