@@ -283,9 +283,25 @@ class WindowsHost:
         """Return the NetBIOS name."""
         return self.state.computer_name
 
+    def windows_version(self) -> str:
+        """Return ``10.0.<build>.<revision>``."""
+        return f"10.0.{self.state.build}.{self.state.revision}"
+
+    def read_file(self, path: str) -> bytes | None:
+        """Return a file's bytes, None when there is none."""
+        return self.state.files.read(path)
+
     def write_file(self, path: str, content: bytes) -> None:
         """Write a file that a connection plug-in uploads."""
         self.state.files.write(path, content)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder with its parents."""
+        self.state.files.make_folder(path)
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether a folder is there."""
+        return self.state.files.is_folder(path)
 
     def knows_module(self, name: str) -> bool:
         """Tell whether a module is imitated."""

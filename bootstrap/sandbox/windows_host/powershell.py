@@ -10,16 +10,31 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
-import shlex
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+_PROFILE = r"C:\Users\Administrator"
+TEMP = rf"{_PROFILE}\AppData\Local\Temp"
 _NULS = b"\n\0\0\0\0\n"
+# What ansible.windows' win_reboot sends (plugin_utils/_reboot.py).
+_BOOT_TIME = (
+    "(Get-CimInstance -ClassName Win32_OperatingSystem -Property LastBootUpTime)"
+    ".LastBootUpTime.ToFileTime()"
+)
+_SHUTDOWN = re.compile(r"\{ C:\\Windows\\System32\\shutdown\.exe /r /t (\d+) /c '[^']*' \|")
+_LOGON_TEST = re.compile(
+    r"Get-Item -LiteralPath 'HKLM:\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon"
+    r"\\AutoLogonChecked' -ErrorAction Stop; '(success-[0-9a-f-]+)'"
+)
+_TAIL = re.compile(r";?\s*If \(-not \$\?\) \{ If \(Get-Variable LASTEXITCODE[^\n]*\Z")
 _BOOTSTRAP = "$codeJson"
+_MAX_LINE = 8191
+"""Of cmd.exe, which WinRM starts commands through: https://support.microsoft.com/kb/830473"""
 _ENCODED = re.compile(r"-(?:enc|encodedcommand)\s+([A-Za-z0-9+/=]+)", re.IGNORECASE)
 
 
@@ -84,8 +99,20 @@ class Machine(Protocol):
     def computer_name(self) -> str:
         """Return the NetBIOS name."""
 
+    def windows_version(self) -> str:
+        """Return ``10.0.<build>.<revision>``."""
+
+    def read_file(self, path: str) -> bytes | None:
+        """Return a file's bytes, None when there is none."""
+
     def write_file(self, path: str, content: bytes) -> None:
         """Write a file that a connection plug-in uploads."""
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder with its parents."""
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether a folder is there."""
 
     def run_module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out an Ansible module and return its result."""
@@ -102,6 +129,9 @@ class Interpreter:
 
     def start(self, line: str) -> Execution:
         """Start a command line."""
+        if len(line) > _MAX_LINE:
+            output = Output(stderr=b"The command line is too long.\r\n", exit_code=1)
+            return Execution(lambda _: output, takes_input=False)
         script = decoded(line)
         if script is None:
             return Execution(lambda _: self._plain(line), takes_input=False)
@@ -110,27 +140,27 @@ class Interpreter:
         return Execution(act, takes_input=takes_input)
 
     def _plain(self, line: str) -> Output:
-        words = shlex.split(line, posix=False)
-        if [word.lower() for word in words] in (["hostname"], ["hostname.exe"]):
-            return Output(stdout=f"{self._machine.computer_name()}\r\n".encode())
+        words = [word.lower() for word in line.split()]
+        if words in (["hostname"], ["hostname.exe"]):
+            return _text(self._machine.computer_name())
         return refused(f"command line {line[:200]!r}")
 
     def _script(self, script: str) -> Output:
         """Carry out one of the small scripts that action plug-ins and our probe send."""
-        if "LastBootUpTime" in script:
-            return Output(stdout=f"{self._machine.boot_file_time()}\r\n".encode())
-        if "shutdown.exe /r" in script:
-            delay = re.search(r"shutdown\.exe /r /t (\d+)", script)
-            self._machine.shut_down(float(delay[1]) if delay else 0.0)
-            answer = {"stdout": "", "stderr": "", "rc": 0}
-            return Output(stdout=json.dumps(answer).encode())
-        if found := re.search(r"AutoLogonChecked.*?'(success-[0-9a-f-]+)'", script, re.DOTALL):
-            return Output(stdout=f"{found[1]}\r\n".encode())
-        if script.strip().lower() in ("hostname", "$env:computername"):
-            return Output(stdout=f"{self._machine.computer_name()}\r\n".encode())
-        if script.strip() == "$PSVersionTable.PSVersion.ToString()":
-            return Output(stdout=b"5.1.17763.8000\r\n")
-        return refused(f"script {script[:200]!r}")
+        core = _core(script)
+        match core.lower():
+            case "hostname" | "$env:computername":
+                return _text(self._machine.computer_name())
+            case "$psversiontable.psversion.tostring()":
+                return _text(f"5.1.{self._machine.windows_version().split('.', 2)[2]}")
+        if core == _BOOT_TIME:
+            return _text(str(self._machine.boot_file_time()))
+        if found := _SHUTDOWN.search(core):
+            self._machine.shut_down(float(found[1]))
+            return _text(json.dumps({"stdout": "", "stderr": "", "rc": 0}))
+        if found := _LOGON_TEST.fullmatch(core):
+            return _text(found[1])
+        return refused(f"script {core[:200]!r}")
 
     def _from_manifest(self, data: bytes) -> Output:
         head, separator, rest = data.partition(_NULS)
@@ -139,33 +169,53 @@ class Interpreter:
         text, _, further = rest.partition(_NULS)
         try:
             json.loads(head)
-            manifest = json.loads(text)
-            action = manifest["actions"][-1]
+            actions = json.loads(text)["actions"]
+            first = actions[0]
         except (ValueError, LookupError, TypeError) as exc:
             return refused(f"a manifest that cannot be read: {exc}")
-        return self._action(action, further)
+        if len(actions) != 1:
+            # async, become and coverage put wrappers before the module.
+            names = ", ".join(str(action.get("name")) for action in actions)
+            return refused(f"a chain of wrappers: {names}")
+        return self._action(first, further)
 
     def _action(self, action: Mapping[str, Any], further: bytes) -> Output:
         name, parameters = str(action.get("name")), action.get("params") or {}
-        if name == "module_wrapper.ps1":
-            return self._module(parameters)
-        if name == "winrm_put_file.ps1":
-            return self._put_file(str(parameters["Path"]), further)
-        if name == "powershell_mkdtemp.ps1":
-            path = f"{parameters['Directory']}\\{parameters['Name']}"
-            return Output(stdout=json.dumps(path).encode())
-        if name == "powershell_expand_user.ps1":
-            home = r"C:\Users\Administrator"
-            return Output(stdout=str(parameters["Path"]).replace("~", home).encode() + b"\r\n")
-        return refused(f"wrapper {name}")
+        match name:
+            case "module_wrapper.ps1":
+                return self._module(parameters)
+            case "winrm_put_file.ps1":
+                return self._put_file(str(parameters["Path"]), further)
+            case "winrm_fetch_file.ps1":
+                return self._fetch_file(parameters)
+            case "powershell_mkdtemp.ps1":
+                path = f"{expanded(str(parameters['Directory']))}\\{parameters['Name']}"
+                self._machine.make_folder(path)
+                return _text(path)
+            case "powershell_expand_user.ps1":
+                return _text(_in_profile(str(parameters["Path"])))
+            case _:
+                return refused(f"wrapper {name}")
 
     def _put_file(self, path: str, further: bytes) -> Output:
-        import hashlib
-
-        content = b"".join(base64.b64decode(line) for line in further.split() if line)
+        folder = path.rpartition("\\")[0]
+        if not self._machine.is_folder(folder):
+            text = f'Exception calling "Create": "Could not find a part of the path \'{path}\'."'
+            return Output(stderr=f"{text}\r\n".encode(), exit_code=1)
+        content = b"".join(base64.b64decode(line) for line in further.split())
         self._machine.write_file(path, content)
         digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-        return Output(stdout=json.dumps({"sha1": digest}).encode())
+        return _text(json.dumps({"sha1": digest}))
+
+    def _fetch_file(self, parameters: Mapping[str, Any]) -> Output:
+        path, begin = str(parameters["Path"]), int(parameters["Offset"])
+        if self._machine.is_folder(path):
+            return _text("[DIR]")
+        content = self._machine.read_file(path)
+        if content is None:
+            return Output(stderr=f"{path} does not exist\r\n".encode(), exit_code=1)
+        part = content[begin : begin + int(parameters["BufferSize"])]
+        return _text(base64.b64encode(part).decode())
 
     def _module(self, parameters: Mapping[str, Any]) -> Output:
         variables = {item["Name"]: item["Value"] for item in parameters.get("Variables") or []}
@@ -182,6 +232,27 @@ class Interpreter:
             result = self._machine.run_module(name, arguments)
         code = 1 if result.get("failed") else 0
         return Output(stdout=json.dumps(result).encode(), exit_code=code)
+
+
+def _text(text: str) -> Output:
+    return Output(stdout=f"{text}\r\n".encode())
+
+
+def _core(script: str) -> str:
+    """Return a script without what Ansible puts around it (``_encode_script``, ``win_reboot``)."""
+    text = script.strip().replace("\r\n", "\n")
+    for prefix in ("$ProgressPreference = 'SilentlyContinue';", "Set-StrictMode -Version Latest\n"):
+        text = text.removeprefix(prefix)
+    return _TAIL.sub("", text).strip()
+
+
+def expanded(path: str) -> str:
+    """Expand the variables that Ansible's temporary folders are named with."""
+    return re.sub(r"%(?:TEMP|TMP)%", lambda _: TEMP, path, flags=re.IGNORECASE)
+
+
+def _in_profile(path: str) -> str:
+    return _PROFILE + path[1:] if path == "~" or path.startswith("~\\") else path
 
 
 def decoded(line: str) -> str | None:

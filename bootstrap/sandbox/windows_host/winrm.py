@@ -14,7 +14,6 @@ import ssl
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,11 +24,12 @@ import spnego
 from spnego.exceptions import SpnegoError
 
 from bootstrap.sandbox.windows_host import wsman
-from bootstrap.sandbox.windows_host.powershell import Execution, Interpreter
+from bootstrap.sandbox.windows_host.powershell import Interpreter
+from bootstrap.sandbox.windows_host.shells import Shells
 
 PORT = 5986
-MAX_SHELLS = 30
-_MAX_BODY = 4 * 1024 * 1024
+_MAX_BODY = 500 * 1024
+"""MaxEnvelopeSizekb of Windows; what is larger is answered with HTTP 413."""
 # pyspnego finds an acceptor's accounts through one environment variable of the process.
 _ACCOUNTS = threading.Lock()
 
@@ -49,72 +49,6 @@ class Counters:
             self.requests += 1
             self.bytes_in += received
             self.bytes_out += sent
-
-
-class Shells:
-    """Remote shells of one host and the commands that run in them."""
-
-    def __init__(self, interpreter: Interpreter) -> None:
-        self._interpreter = interpreter
-        self._lock = threading.Lock()
-        self._shells: dict[str, dict[str, Execution]] = {}
-
-    def handle(self, request: wsman.Request) -> tuple[int, bytes]:
-        """Carry out one message; returns HTTP status and answer."""
-        if request.action == wsman.CREATE:
-            return self._create(request)
-        commands = self._shells.get(request.shell_id)
-        if commands is None:
-            return 500, wsman.fault(request, wsman.UNKNOWN_SHELL)
-        match request.action:
-            case wsman.COMMAND:
-                return self._command(request, commands)
-            case wsman.SEND:
-                return self._send(request, commands)
-            case wsman.RECEIVE:
-                return self._receive(request, commands)
-            case wsman.SIGNAL:
-                commands.pop(request.attribute("rsp:Signal", "CommandId"), None)
-                return 200, wsman.answer(request, "<rsp:SignalResponse/>")
-            case wsman.DELETE:
-                with self._lock:
-                    self._shells.pop(request.shell_id, None)
-                return 200, wsman.answer(request, "")
-            case _:
-                return 500, wsman.fault(request, wsman.UNSUPPORTED)
-
-    def _send(self, request: wsman.Request, commands: dict[str, Execution]) -> tuple[int, bytes]:
-        data, last = request.stdin()
-        command = commands.get(request.attribute("rsp:Send/rsp:Stream", "CommandId"))
-        if command is None:
-            return 500, wsman.fault(request, wsman.UNKNOWN_SHELL)
-        command.feed(data, last)
-        return 200, wsman.answer(request, "<rsp:SendResponse/>")
-
-    def _create(self, request: wsman.Request) -> tuple[int, bytes]:
-        with self._lock:
-            if len(self._shells) >= MAX_SHELLS:
-                return 500, wsman.fault(request, wsman.TOO_MANY_SHELLS)
-            shell_id = str(uuid.uuid4()).upper()
-            self._shells[shell_id] = {}
-        return 200, wsman.created(request, shell_id)
-
-    def _command(self, request: wsman.Request, commands: dict[str, Execution]) -> tuple[int, bytes]:
-        command_id = str(uuid.uuid4()).upper()
-        line = f"{request.text('rsp:CommandLine/rsp:Command')} {request.arguments()}".strip()
-        commands[command_id] = self._interpreter.start(line)
-        return 200, wsman.started(request, command_id)
-
-    def _receive(self, request: wsman.Request, commands: dict[str, Execution]) -> tuple[int, bytes]:
-        command_id = request.attribute("rsp:Receive/rsp:DesiredStream", "CommandId")
-        command = commands.get(command_id)
-        if command is None:
-            return 500, wsman.fault(request, wsman.UNKNOWN_SHELL)
-        if not command.wait(request.timeout_s):
-            return 500, wsman.fault(request, wsman.TIMED_OUT)
-        output = command.output
-        streams = {"stdout": output.stdout, "stderr": output.stderr}
-        return 200, wsman.received(request, command_id, streams, output.exit_code)
 
 
 class WinRmServer:
@@ -269,10 +203,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # noqa: N802
         """Take one message."""
         length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(min(length, _MAX_BODY))
         if length > _MAX_BODY:
+            self.close_connection = True  # the body stays unread
             self._send(413, b"")
-        elif self.path.split("?")[0] != "/wsman":
+            return
+        body = self.rfile.read(length)
+        if self.path.split("?")[0] != "/wsman":
             self._send(404, b"")
         elif self._is_authenticated and not self.headers.get("Authorization"):
             self._send(*self.winrm.serve(body))
