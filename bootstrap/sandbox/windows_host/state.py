@@ -8,7 +8,9 @@ Windows.
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +22,14 @@ BUILDS: Mapping[str, tuple[int, int, str]] = {
     "2022": (20348, 4300, "Windows Server 2022 Datacenter"),
     "2025": (26100, 6900, "Windows Server 2025 Datacenter"),
 }
+
+_FOLDERS = (
+    r"C:\Windows\System32\drivers\etc",
+    r"C:\Program Files",
+    r"C:\ProgramData",
+    r"C:\Users\Administrator\AppData\Local\Temp",
+)
+"""What is there before anybody makes a folder."""
 
 
 def path_key(path: str) -> str:
@@ -47,12 +57,27 @@ class File:
     path: str
     content: bytes | VirtualFile
     acl: tuple[str, ...] = ("BUILTIN\\Administrators", "NT AUTHORITY\\SYSTEM", "BUILTIN\\Users")
+    written: float = field(default_factory=time.time)
+    """Seconds since the epoch."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return self.content.size if isinstance(self.content, VirtualFile) else len(self.content)
 
     def checksum(self, algorithm: str) -> str:
         """Return the hex digest, '' for a virtual file of which none is known."""
         if isinstance(self.content, VirtualFile):
             return self.content.checksums.get(algorithm, "")
         return hashlib.new(algorithm, self.content).hexdigest()
+
+    def digest(self, algorithm: str) -> str:
+        """Return the hex digest; of a virtual file's unknown one, a value that only it has."""
+        known = self.checksum(algorithm)
+        if known or isinstance(self.content, bytes):
+            return known
+        seed = json.dumps([self.content.url, sorted(self.content.checksums.items())])
+        return hashlib.new(algorithm, seed.encode()).hexdigest()
 
 
 class FileTree:
@@ -165,6 +190,7 @@ class Service:
     name: str
     binary_path: str
     display_name: str = ""
+    description: str = ""
     start_mode: StartMode = StartMode.AUTO
     state: ServiceState = ServiceState.STOPPED
     dependencies: tuple[str, ...] = ()
@@ -225,6 +251,14 @@ class ScheduledTask:
     at_startup: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryValue:
+    """A value of the registry; ``kind`` is a name of ``RegistryValueKind``, lower case."""
+
+    kind: str
+    data: str | int | bytes | tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Hns:
     """Host Networking Service: objects as JSON documents, keyed by their id."""
@@ -247,12 +281,15 @@ class WindowsState:
         self.build, self.revision, self.product_name = BUILDS[release]
         self.computer_name = computer_name
         self.files = FileTree(self.lock)
+        for folder in _FOLDERS:
+            self.files.make_folder(folder)
         self.features: dict[str, FeatureState] = {
             "containers": FeatureState.AVAILABLE,
             "hyper-v-powershell": FeatureState.AVAILABLE,
         }
         self.services: dict[str, Service] = {}
-        self.registry: dict[str, dict[str, Any]] = {}
+        self.registry: dict[str, dict[str, RegistryValue]] = {}
+        """Key (``hklm:\\software\\...``, lower case) -> value's name, lower case, -> value."""
         self.environment: dict[str, str] = {"path": r"C:\Windows\system32;C:\Windows"}
         self.firewall: dict[str, FirewallRule] = {}
         self.routes: list[Route] = []
