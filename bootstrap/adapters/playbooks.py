@@ -54,7 +54,6 @@ _ENVIRONMENT = {
     "ANSIBLE_NOCOLOR": "True",
     "ANSIBLE_GATHERING": "explicit",
     "ANSIBLE_DEPRECATION_WARNINGS": "False",
-    "ANSIBLE_CONFIG": os.devnull,
     "PYTHONWARNINGS": "ignore",
 }
 
@@ -108,6 +107,8 @@ class AnsiblePlaybookRunner:
     def _folder(self) -> Path:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._root()))
         (folder / _OWNER).write_text(self._identity, encoding="ascii")
+        # Whatever configuration the user has for other playbooks is not ours.
+        (folder / "ansible.cfg").write_text("[defaults]\n", encoding="ascii")
         child = folder / "ansible-playbook"
         child.write_text(_CHILD.format(python=sys.executable), encoding="utf-8")
         child.chmod(stat.S_IRWXU)
@@ -153,8 +154,7 @@ class AnsiblePlaybookRunner:
                 private_data_dir=str(folder),
                 playbook=str(self._playbooks / run.playbook),
                 inventory=str(folder / "hosts.json"),
-                binary=str(folder / "ansible-playbook"),
-                envvars=dict(_ENVIRONMENT),
+                envvars=_environment(folder),
                 forks=max(1, min(run.forks, len(run.hosts))),
                 verbosity=run.verbosity or None,
                 cmdline="--check" if run.check else None,
@@ -166,7 +166,7 @@ class AnsiblePlaybookRunner:
             log = self._keep_log(folder)
             if outcome.status == "canceled":
                 return
-            if outcome.rc not in (0, 2, 4) and not failed:
+            if outcome.rc != 0 and not failed:
                 events.put(_broken(outcome.rc, log))
                 return
             names = [host.target.node for host in run.hosts]
@@ -189,6 +189,12 @@ class AnsiblePlaybookRunner:
             target.touch(mode=0o600)
             target.write_bytes(source.read_bytes())
         return target
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return what the child's environment has beyond ours: our ansible-playbook is found first."""
+    path = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return _ENVIRONMENT | {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "PATH": path}
 
 
 def _host_variables(folder: Path, host: PlaybookHost) -> dict[str, object]:

@@ -48,6 +48,7 @@ def cluster_view(facts: ClusterFacts, ports: Ports) -> ClusterView:
         instances=ports.instances.instances(facts.name),
         lock=lease,
         lock_is_held=lease is not None
+        and not locking.is_mine(lease, ports.processes)
         and locking.is_held(lease, now=ports.clock.now(), processes=ports.processes),
     )
 

@@ -51,6 +51,7 @@ PHASE_OF_ROLE: Mapping[str, Phase] = {
     "kube_proxy": Phase.PROXY_READY,
     "images": Phase.IMAGES_PULLED,
 }
+LAST_ROLE = "images"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +184,8 @@ class Joiner:
             for job in pending:
                 job.lost = None
             self._run_playbook(pending, is_last=attempt == PLAYBOOK_TRIES - 1)
+            for job in pending:
+                self._fail_unfinished(job)
             pending = [job for job in pending if job.lost is not None and not job.over]
             for job in pending:
                 job.report.say("the connection was lost; waiting for the host")
@@ -190,6 +193,17 @@ class Joiner:
             pending = [job for job in pending if not job.over]
             if not pending:
                 return
+
+    def _fail_unfinished(self, job: Job) -> None:
+        """A host that the playbook never mentioned again has not been configured."""
+        if not job.over and job.lost is None and job.role_seen != LAST_ROLE:
+            error = RemoteError(
+                "the playbook ended before this node was through",
+                name="PlaybookBroken",
+                target=job.desired.name,
+                evidence=f"last role: {job.role_seen or 'none'}",
+            )
+            self._fail(job, error)
 
     def _come_back(self, job: Job) -> None:
         assert job.instance is not None  # it was reached before

@@ -34,6 +34,14 @@ def is_held(lease: LeaseFacts, *, now: float, processes: ProcessTable) -> bool:
     return _seconds(lease.renewed_at) + lease.duration_s > now
 
 
+def is_mine(lease: LeaseFacts, processes: ProcessTable) -> bool:
+    """Tell whether this very process holds the Lease."""
+    return (lease.annotations.get(HOST), lease.annotations.get(PID)) == (
+        processes.host(),
+        processes.me(),
+    )
+
+
 @dataclass(slots=True)
 class RunLock:
     """The Lease as this run holds it; ``lost`` when somebody else took it, which sets ``stop``."""

@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 Module = Callable[["WindowsHost", dict[str, Any], bool], dict[str, Any]]
 
 MODULES: dict[str, Module] = {
+    "ansible.legacy.slurp": files.slurp,
+    "ansible.legacy.stat": files.win_stat,
+    "ansible.windows.slurp": files.slurp,
     "ansible.windows.setup": basics.setup,
     "ansible.legacy.setup": basics.setup,
     "ansible.windows.win_ping": basics.win_ping,
     "ansible.legacy.win_ping": basics.win_ping,
-    "win_ping": basics.win_ping,
+    "ansible.legacy.ping": basics.win_ping,
     "ansible.windows.win_command": commands.win_command,
     "ansible.windows.win_copy": copying.win_copy,
     "ansible.windows.win_environment": environment.win_environment,
