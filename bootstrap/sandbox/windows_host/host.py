@@ -303,6 +303,10 @@ class WindowsHost:
         """Tell whether a folder is there."""
         return self.state.files.is_folder(path)
 
+    def remove(self, path: str) -> bool:
+        """Remove a file or folder; tells whether it was there."""
+        return self.state.files.remove(path)
+
     def knows_module(self, name: str) -> bool:
         """Tell whether a module is imitated."""
         return name in modules.MODULES

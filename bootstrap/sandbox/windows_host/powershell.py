@@ -31,6 +31,8 @@ _LOGON_TEST = re.compile(
     r"Get-Item -LiteralPath 'HKLM:\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Winlogon"
     r"\\AutoLogonChecked' -ErrorAction Stop; '(success-[0-9a-f-]+)'"
 )
+# How Ansible removes a temporary folder (plugins/shell/powershell.py).
+_REMOVE = re.compile(r"Remove-Item '([^']+)' -Force(?: -Recurse)?")
 _TAIL = re.compile(r";?\s*If \(-not \$\?\) \{ If \(Get-Variable LASTEXITCODE[^\n]*\Z")
 _BOOTSTRAP = "$codeJson"
 _MAX_LINE = 8191
@@ -114,6 +116,9 @@ class Machine(Protocol):
     def is_folder(self, path: str) -> bool:
         """Tell whether a folder is there."""
 
+    def remove(self, path: str) -> bool:
+        """Remove a file or folder; tells whether it was there."""
+
     def run_module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out an Ansible module and return its result."""
 
@@ -160,7 +165,15 @@ class Interpreter:
             return _text(json.dumps({"stdout": "", "stderr": "", "rc": 0}))
         if found := _LOGON_TEST.fullmatch(core):
             return _text(found[1])
+        if found := _REMOVE.fullmatch(core):
+            return self._remove(found[1])
         return refused(f"script {core[:200]!r}")
+
+    def _remove(self, path: str) -> Output:
+        if self._machine.remove(path):
+            return Output()
+        text = f"Remove-Item : Cannot find path '{path}' because it does not exist.\r\n"
+        return Output(stderr=text.encode(), exit_code=1)
 
     def _from_manifest(self, data: bytes) -> Output:
         head, separator, rest = data.partition(_NULS)

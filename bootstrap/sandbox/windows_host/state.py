@@ -34,7 +34,7 @@ _FOLDERS = (
 
 def path_key(path: str) -> str:
     """Return a path in the one form that the file tree compares: back slashes, lower case."""
-    text = path.replace("/", "\\").rstrip("\\")
+    text = path.replace("/", "\\").replace("\\.\\", "\\").removesuffix("\\.").rstrip("\\")
     if text.startswith("\\") and not text.startswith("\\\\"):
         text = "C:" + text
     return text.lower()

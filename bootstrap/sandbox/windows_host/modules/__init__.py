@@ -36,6 +36,7 @@ MODULES: dict[str, Module] = {
     "ansible.windows.setup": basics.setup,
     "ansible.legacy.setup": basics.setup,
     "ansible.windows.win_ping": basics.win_ping,
+    "ansible.legacy.ping": basics.win_ping,
     "ansible.legacy.win_ping": basics.win_ping,
     "ansible.legacy.ping": basics.win_ping,
     "ansible.windows.win_command": commands.win_command,

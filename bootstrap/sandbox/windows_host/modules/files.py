@@ -1,7 +1,8 @@
-"""``win_stat``, ``win_file`` and ``win_tempfile`` of ansible.windows 3.3, by their own source."""
+"""``win_stat``, ``win_file``, ``win_tempfile`` and ``slurp`` of ansible.windows 3.3, by their source."""
 
 from __future__ import annotations
 
+import base64
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,19 @@ def make_folder(host: WindowsHost, path: str, check: bool) -> None:
         folder = folder.rpartition("\\")[0]
     if not check:
         host.state.files.make_folder(path.rstrip("\\"))
+
+
+def slurp(host: WindowsHost, given: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Read a file whole; one that is too big to be held here is refused."""
+    arguments = Arguments(given, ("src",), "ansible.windows.slurp", aliases={"path": "src"})
+    path = local_path(host, str(arguments.required("src")))
+    if host.state.files.is_folder(path):
+        raise Refused(f"Path {path} is a directory")
+    content = existing_file(host, path, f"Path {path} is not found").content
+    if not isinstance(content, bytes):
+        raise Refused(f"sandbox: what is in {path} is not known")
+    encoded = base64.b64encode(content).decode()
+    return {"changed": False, "content": encoded, "encoding": "base64"}
 
 
 def win_tempfile(host: WindowsHost, given: dict[str, Any], check: bool) -> dict[str, Any]:
