@@ -38,7 +38,6 @@ MODULES: dict[str, Module] = {
     "ansible.windows.win_ping": basics.win_ping,
     "ansible.legacy.ping": basics.win_ping,
     "ansible.legacy.win_ping": basics.win_ping,
-    "ansible.legacy.ping": basics.win_ping,
     "ansible.windows.win_command": commands.win_command,
     "ansible.windows.win_copy": copying.win_copy,
     "ansible.windows.win_environment": environment.win_environment,
