@@ -51,6 +51,9 @@ class FakeHost:
     def is_folder(self, path: str) -> bool:
         return path in self.folders
 
+    def remove(self, path: str) -> bool:
+        return self.files.pop(path, None) is not None
+
     def knows_module(self, name: str) -> bool:
         return name == "win_ping"
 
@@ -207,3 +210,11 @@ def test_file_is_fetched_in_parts() -> None:
 def test_file_that_is_not_there_is_not_fetched() -> None:
     data = own_script("winrm_fetch_file.ps1", Path=r"C:\a", BufferSize=3, Offset=0)
     assert run(FakeHost(), WRAPPER, data).exit_code == 1
+
+
+def test_file_is_removed_as_ansible_does() -> None:
+    host = FakeHost(files={r"C:\a": b""})
+    line = ShellModule().remove(r"C:\a", recurse=True)
+    assert run(host, line).exit_code == 0
+    assert host.files == {}
+    assert run(host, line).exit_code == 1
