@@ -52,6 +52,7 @@ PHASE_OF_ROLE: Mapping[str, Phase] = {
     "images": Phase.IMAGES_PULLED,
 }
 LAST_ROLE = "images"
+REBOOT_TASK = "Reboot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +278,7 @@ class Joiner:
             self._close_role(job)
         job.role_seen = event.role
         job.report.start(phase)
-        if "reboot" in event.task.lower():
+        if event.task.startswith(REBOOT_TASK):
             result = PhaseResult.DONE if event.changed else PhaseResult.SKIPPED
             job.report.end(Phase.REBOOTED, result)
 

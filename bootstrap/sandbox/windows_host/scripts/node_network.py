@@ -109,7 +109,12 @@ def _add_routes(host: WindowsHost, request: Request, check: bool) -> list[str]:
 def _update_source_vip(host: WindowsHost, overlay: Request) -> None:
     network = field(overlay, "network")
     wait_for_overlay(host, {"network": network, "timeoutSeconds": 300}, False)
-    request = {"network": network, "hostLocal": HOST_LOCAL, "config": overlay["kubeProxyConfig"]}
+    request = {
+        "network": network,
+        "hostLocal": HOST_LOCAL,
+        "template": field(overlay, "kubeProxyTemplate"),
+        "config": field(overlay, "kubeProxyConfig"),
+    }
     set_source_vip(host, request, False)
     service = host.state.service("kube-proxy")
     if service is not None:
@@ -143,12 +148,13 @@ def set_source_vip(host: WindowsHost, request: Request, check: bool) -> ScriptOu
     vip = _reserved(host, name, network["Subnets"][0]["AddressPrefix"])
     if not vip and not check:
         vip = _reserve(host, request, name, network["Subnets"][0]["AddressPrefix"])
-    path = str(field(request, "config"))
-    content = host.state.files.read(path)
+    path, template = str(field(request, "config")), str(field(request, "template"))
+    content = host.state.files.read(template)
     if content is None:
-        raise Thrown(f"WN0701 there is no file {path}")
-    text = content.decode("utf-8", errors="replace")
-    mended = re.sub(r"(?m)^(\s*sourceVip:).*$", rf"\1 '{vip}'", text)
+        raise Thrown(f"WN0701 there is no file {template}")
+    text = (host.state.files.read(path) or b"").decode("utf-8", errors="replace")
+    wanted = content.decode("utf-8", errors="replace")
+    mended = re.sub(r"(?m)^(\s*sourceVip:).*$", rf"\1 '{vip}'", wanted)
     changed = text.strip() != mended.strip()
     if changed and not check:
         host.state.files.write(path, mended.encode("ascii", errors="replace"))
