@@ -7,19 +7,20 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from bootstrap.sandbox.windows_host import identity, modules, userdata
 from bootstrap.sandbox.windows_host.contract import ScriptRendering
 from bootstrap.sandbox.windows_host.modules.arguments import Refused
 from bootstrap.sandbox.windows_host.powershell import Interpreter
 from bootstrap.sandbox.windows_host.services import AgentFactory, ServiceManager
+from bootstrap.sandbox.windows_host.spec import HostHooks as HostHooks
+from bootstrap.sandbox.windows_host.spec import HostSpec as HostSpec
 from bootstrap.sandbox.windows_host.state import (
     Adapter,
     FeatureState,
     FirewallRule,
     Route,
-    VirtualFile,
     WindowsState,
 )
 from bootstrap.sandbox.windows_host.winrm import PORT as WINRM_PORT
@@ -41,43 +42,6 @@ _BLIP_S = 2.0
 _LONG_BLIP_S = 5.0
 _LAST_ANSWER_S = 0.2
 """Time for the answer to ``shutdown`` to leave the host, however fast its world is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostSpec:
-    """What EC2 gives a host."""
-
-    instance_id: str
-    address: str
-    prefix_length: int
-    gateway: str
-    private_dns: str
-    zone: str
-    release: str
-    user_data: str
-    boot_s: float = 1.0
-    """How long a boot takes."""
-    time_factor: float = 0.02
-    """What delays of real programs are multiplied with."""
-
-
-class HostHooks(Protocol):
-    """The world around a host."""
-
-    def console(self, text: str) -> None:
-        """Append to the EC2 console output."""
-
-    def password_ready(self, password: str) -> None:
-        """Tell EC2 the Administrator password."""
-
-    def has_fault(self, name: str) -> bool:
-        """Tell whether a named fault is set for this host."""
-
-    def internet(self, url: str) -> VirtualFile | bytes | None:
-        """Return what a URL serves, None for nothing."""
-
-    def shut_off(self) -> None:
-        """The host asks EC2 to stop it (``shutdown /s``)."""
 
 
 @dataclass(slots=True)
@@ -255,8 +219,13 @@ class WindowsHost:
         except OSError as error:
             self.hooks.console(f"sandbox: no listener on {self.spec.address}: {error}\n")
             return
-        self._winrm = server
         server.start()
+        with self._power.lock:
+            if self._power.on:
+                self._winrm = server
+                return
+        # The host went off while it was booting.
+        server.stop()
 
     def _stop_winrm(self) -> None:
         server, self._winrm = self._winrm, None

@@ -209,6 +209,14 @@ def _certificate(host: WindowsHost) -> str:
         return ""
 
 
+def test_host_that_goes_off_while_it_boots_serves_nothing() -> None:
+    for _ in range(5):
+        host = make_host(World())
+        host.boot()
+        host.power_off()
+        assert _certificate(host) == ""
+
+
 def test_startup_task_runs_at_each_boot() -> None:
     ran: list[dict[str, object]] = []
 
@@ -355,6 +363,22 @@ def test_module_result_tells_what_it_was_called_with() -> None:
             "ping": "x",
             "invocation": {"module_args": {"data": "x"}},
         }
+
+
+def test_fault_reboot_in_task_takes_the_host_down_once() -> None:
+    world = World(faults={"reboot-in-task"})
+    host = make_host(world, data="")
+    host.boot()
+    try:
+        eventually(lambda: host.state.boots == 1)
+        assert not host.run_module("ansible.windows.win_ping", {}).get("failed")
+        host.reboot()
+        eventually(lambda: host.state.boots == 2)
+        assert host.run_module("ansible.windows.win_ping", {})["failed"]
+        eventually(lambda: host.state.boots == 3)
+        assert not host.run_module("ansible.windows.win_ping", {}).get("failed")
+    finally:
+        host.power_off()
 
 
 def test_fifty_hosts_run_at_once() -> None:
