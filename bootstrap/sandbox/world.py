@@ -65,6 +65,7 @@ class World:
             aws_ready = pool.submit(self._start_aws)
             # In this thread: children are tied to the thread that started them.
             plane = self._start_control_plane(binaries)
+            addons.apply(plane.admin_client(), self._store)
             self._aws = aws_ready.result()
         progress(f"AWS at {self._aws.url}, Kubernetes API on port {plane.port}")
         if not stop.is_set():
@@ -127,8 +128,6 @@ class World:
         from bootstrap.sandbox.world_view import ClusterNetwork
 
         client = plane.admin_client()
-        addons.apply(client, self._store)
-        progress("add-ons applied")
         nodes = LinuxNodes(plane, self._store, aws.instances)
         self._closing.callback(nodes.stop)
         nodes.start()
