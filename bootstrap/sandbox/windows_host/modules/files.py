@@ -1,4 +1,4 @@
-"""``win_stat``, ``win_file``, ``win_tempfile``, ``slurp`` of ansible.windows 3.3, by their source."""
+"""``win_stat``, ``win_file``, ``win_tempfile``, ``slurp`` of ansible.windows 3.3, by their code."""
 
 from __future__ import annotations
 
