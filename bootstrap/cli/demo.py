@@ -7,9 +7,10 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -83,15 +84,23 @@ def _take_down_old() -> None:
 
 def _show_world(status: Mapping[str, object]) -> None:
     console = Console()
-    console.print(_table("Nodes", status.get("nodes")))
-    console.print(_table("Pods that ran", status.get("pods")))
+    nodes = _rows(status.get("nodes"), ("node", "os", "status", "kubelet", "podCIDR"))
+    pods = _rows(status.get("pods"), ("pod", "node", "os", "phase"))
+    # Pods of the cluster's own make no difference; what ran to prove something does.
+    proofs = [row for row in pods if not row["pod"].startswith(("kube-", "coredns"))]
+    console.print(_table("Nodes", nodes))
+    console.print(_table("Pods that ran to prove it", proofs))
 
 
-def _table(title: str, rows: object) -> Table:
-    table = Table(title=title, title_justify="left")
-    entries = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    for column in entries[0] if entries else ():
-        table.add_column(str(column))
-    for row in entries:
-        table.add_row(*(str(value) for value in row.values()))
+def _rows(listed: object, columns: Sequence[str]) -> list[dict[str, str]]:
+    entries = listed if isinstance(listed, list) else []
+    return [{column: str(entry.get(column, "")) for column in columns} for entry in entries]
+
+
+def _table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    for column in rows[0] if rows else ():
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row.values())
     return table
