@@ -42,6 +42,7 @@ from bootstrap.model.node import (
 )
 from bootstrap.model.secret import Secret
 from bootstrap.planning import artifacts, hostvars, node_config, support, userdata, validation
+from bootstrap.planning.checks import ClusterView
 from bootstrap.planning.desired import Choices
 from bootstrap.resources import data_path
 
@@ -127,12 +128,13 @@ def _support(store: StoreFacts, request: NodeRequest | None) -> tuple[Finding, .
 def _chooser() -> ChoicesOf:
     known = catalog.load(data_path("config") / "artifacts")
     script = (data_path("scripts") / USER_DATA_SCRIPT).read_text(encoding="utf-8")
-    user_data = userdata.user_data(script)
+    payload = node_config.Payload(catalog=known, user_data=userdata.user_data(script))
 
     def choose(
-        request: NodeRequest, facts: ClusterFacts, image: ImageFacts
+        request: NodeRequest, cluster: ClusterView, image: ImageFacts
     ) -> tuple[Choices, tuple[Finding, ...]]:
-        return node_config.choose(request, facts, image, known, user_data)
+        server = cluster.identity.version
+        return node_config.choose(request, cluster.facts, image, server, payload)
 
     return choose
 

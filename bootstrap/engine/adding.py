@@ -26,7 +26,7 @@ from bootstrap.planning.desired import Choices
 from bootstrap.ports import PlaybookRunner, RemoteShell
 
 ImageOf = Callable[[NodeRequest], ImageFacts]
-ChoicesOf = Callable[[NodeRequest, ClusterFacts, ImageFacts], tuple[Choices, tuple[Finding, ...]]]
+ChoicesOf = Callable[[NodeRequest, ClusterView, ImageFacts], tuple[Choices, tuple[Finding, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +57,18 @@ class Preparation:
         support = self.support(store, request)
         gather.refuse(support, what=f"cluster {store.name}")
         facts = gather.cluster_facts(store, self.ports.instances)
-        view = View(cluster=gather.cluster_view(facts, self.ports), support_findings=support)
+        cluster = gather.cluster_view(facts, self.ports)
         if request is None:
-            return view
-        pool, _ = self.pool(request, facts)
-        return View(cluster=view.cluster, pool=pool, support_findings=support)
+            return View(cluster=cluster, support_findings=support)
+        pool, _ = self.pool(request, cluster)
+        return View(cluster=cluster, pool=pool, support_findings=support)
 
-    def pool(self, request: NodeRequest, facts: ClusterFacts) -> tuple[PoolView, Choices]:
+    def pool(self, request: NodeRequest, cluster: ClusterView) -> tuple[PoolView, Choices]:
         """Look up and choose what the pool needs."""
-        subnets = desired.pool_subnets(request, facts)
+        subnets = desired.pool_subnets(request, cluster.facts)
         pool = request.pool
         image = self.ports.instances.image(release=pool.windows, image_id=pool.image)
-        choices, findings = self.choose(request, facts, image)
+        choices, findings = self.choose(request, cluster, image)
         return (
             PoolView(
                 request=request,
@@ -88,8 +88,8 @@ class Preparation:
         support = self.support(store, request)
         gather.refuse(support, what=f"cluster {store.name}")
         facts = gather.cluster_facts(store, self.ports.instances)
-        pool, choices = self.pool(request, facts)
-        cluster: ClusterView = gather.cluster_view(facts, self.ports)
+        cluster = gather.cluster_view(facts, self.ports)
+        pool, choices = self.pool(request, cluster)
         view = View(cluster=cluster, pool=pool, support_findings=support)
         plan = diff.plan_nodes(
             desired=desired.desired_nodes(request, facts, choices),

@@ -195,7 +195,7 @@ def version_skew(view: View) -> Iterator[Finding]:
         return
     server = view.cluster.identity.minor
     wanted = versions.minor(view.pool.kubernetes_version)
-    if wanted <= server <= wanted + versions.allowed_kubelet_skew(server):
+    if versions.kubelet_fits(view.pool.kubernetes_version, view.cluster.identity.version):
         return
     yield Finding(
         level=Level.ERROR,

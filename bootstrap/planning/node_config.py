@@ -28,7 +28,7 @@ from bootstrap.model.node import (
 )
 from bootstrap.model.secret import Secret
 from bootstrap.model.windows import BUILDS, kubelet_rules, pause_image
-from bootstrap.planning import artifacts, node_files
+from bootstrap.planning import artifacts, node_files, versions
 from bootstrap.planning import node_services as services
 from bootstrap.planning.artifacts import Artifact, ArtifactSet, Catalog
 from bootstrap.planning.desired import BLOCKING_TAINT, OS_TAINT, Choices
@@ -124,23 +124,61 @@ def resolve_runtime(wanted: Runtime, version: str) -> Runtime:
     return chosen
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """What ships with the tool: the artifact catalog and the user data of every node."""
+
+    catalog: Catalog
+    user_data: str
+
+
+def wanted_version(
+    request: NodeRequest, facts: ClusterFacts, server_version: str
+) -> tuple[str, tuple[Finding, ...]]:
+    """Return the version that was asked for, else the store's, else that of the API server.
+
+    The store may be ahead of the API server (an upgrade that has not rolled yet) or far behind it;
+    nodes of a version that the API server does not serve would never register.
+    """
+    if request.pool.kubernetes_version:
+        return request.pool.kubernetes_version, ()
+    if versions.kubelet_fits(facts.kubernetes_version, server_version):
+        return facts.kubernetes_version, ()
+    follows = f"1.{minor(server_version)}"
+    note = Finding(
+        level=Level.WARNING,
+        name="NodesFollowApiServer",
+        target=facts.name,
+        message=(
+            f"the state store says Kubernetes {facts.kubernetes_version}, but the API server is"
+            f" {server_version}: nodes get {follows}"
+        ),
+        evidence={"store": facts.kubernetes_version, "server": server_version},
+        fix="finish the upgrade of the cluster, or name a version",
+        command="bootstrap add-node --kubernetes-version 1.X ...",
+    )
+    return follows, (note,)
+
+
 def choose(
     request: NodeRequest,
     facts: ClusterFacts,
     image: ImageFacts,
-    catalog: Catalog,
-    user_data: str,
+    server_version: str,
+    payload: Payload,
 ) -> tuple[Choices, tuple[Finding, ...]]:
     """Choose version, runtime and artifacts of a pool, and say what that decides for its nodes."""
-    wanted = request.pool.kubernetes_version or facts.kubernetes_version
+    catalog = payload.catalog
+    wanted, notes = wanted_version(request, facts, server_version)
     version, findings = artifacts.choose_kubernetes(catalog, wanted)
+    findings = (*notes, *findings)
     version = version or wanted
     runtime = resolve_runtime(request.pool.runtime, version)
     choices = Choices(
         kubernetes_version=version,
         runtime=runtime,
         image=image,
-        user_data=user_data,
+        user_data=payload.user_data,
         spec_hash=spec_hash(request, facts, catalog, version) if not _has_error(findings) else "",
     )
     return choices, findings

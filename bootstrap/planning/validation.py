@@ -128,10 +128,8 @@ def node_pod_cidr(view: NodesView) -> Iterator[Finding]:
 
 def kubelet_version(view: NodesView) -> Iterator[Finding]:
     """The kubelet's version goes with the API server's."""
-    server = view.identity.minor
     for node in view.windows:
-        own = versions.minor(node.kubelet_version)
-        if not server - versions.allowed_kubelet_skew(server) <= own <= server:
+        if not versions.kubelet_fits(node.kubelet_version, view.identity.version):
             yield _finding(
                 "KubeletVersion",
                 node,

@@ -13,6 +13,12 @@ def minor(version: str) -> int:
     return int(found.group(1))
 
 
+def kubelet_fits(kubelet: str, server: str) -> bool:
+    """Tell whether a kubelet goes with an API server."""
+    newest = minor(server)
+    return newest - allowed_kubelet_skew(newest) <= minor(kubelet) <= newest
+
+
 def allowed_kubelet_skew(server_minor: int) -> int:
     """Return by how many minors a kubelet may be older than the API server."""
     return 3 if server_minor >= 28 else 2
