@@ -102,6 +102,8 @@ if ($present) {
     $added = @(Add-MetadataRoute -Wanted $wanted)
 }
 elseif ($Detached) {
+    # The session that started this task gets its answer before the connection is cut.
+    Start-Sleep -Seconds 2
     Add-Network -Network $wanted.network
     $added = @(Add-MetadataRoute -Wanted $wanted)
     if (Test-Path -Path $wanted.overlay.kubeProxyConfig) { Update-SourceVip -Overlay $wanted.overlay }

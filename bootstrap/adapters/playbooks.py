@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import shutil
 import stat
 import sys
@@ -41,6 +42,13 @@ OPERATION_TIMEOUT_S = 60
 READ_TIMEOUT_S = 90
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own, 0700, is made in it
 _OWNER = "owner"
+
+# A connection that breaks in the middle of a task is a failure for Ansible; only before it, it is
+# "unreachable".
+LOST_CONNECTION = re.compile(
+    r"Connection aborted|RemoteDisconnected|Connection reset|Broken pipe|Max retries exceeded"
+    r"|winrm connection error|winrm send_input failed|shell was not found"
+)
 
 # ansible-playbook dies with us, also when we are killed; SIGKILL, since it may be waiting for ever.
 _CHILD = """#!{python}
@@ -241,7 +249,9 @@ def translate(event: Mapping[str, Any]) -> PlaybookEvent | None:
         case "runner_on_skipped":
             return TaskFinished(node=node, role=role, task=task, changed=False, skipped=True)
         case "runner_on_failed" if not data.get("ignore_errors"):
-            return _failure(node, role, task, data.get("res") or {}, unreachable=False)
+            result = data.get("res") or {}
+            lost = bool(LOST_CONNECTION.search(str(result.get("msg", ""))))
+            return _failure(node, role, task, result, unreachable=lost)
         case "runner_on_unreachable":
             return _failure(node, role, task, data.get("res") or {}, unreachable=True)
         case _:

@@ -12,7 +12,10 @@ ROLES = {
         "files": "runtime_files",
         "services": "runtime_services",
     },
-    "kubernetes_binaries": {"artifacts": "kubernetes_artifacts"},
+    "kubernetes_binaries": {
+        "artifacts": "kubernetes_artifacts",
+        "service_host": "service_host",
+    },
     "network_prepare": {"network": "network"},
     "kubelet": {"files": "kubelet_files", "services": "kubelet_services"},
     "flannel_overlay": {"services": "flannel_services", "overlay": "overlay"},

@@ -101,6 +101,7 @@ class NodeConfig:
     runtime_files: Request
     runtime_services: Request
     kubernetes_artifacts: Request
+    service_host: Request
     network: Request
     kubelet_files: Request
     kubelet_services: Request
@@ -294,6 +295,7 @@ def build(inputs: Inputs) -> NodeConfig:
                 (chosen.flanneld, "none", {"": r"C:\k\flanneld.exe"}),
             ]
         ),
+        service_host={"path": services.SERVICE_HOST},
         network=_network(inputs),
         kubelet_files=_kubelet_files(inputs),
         kubelet_services={"services": [services.kubelet(inputs.minor, _identity(inputs))]},

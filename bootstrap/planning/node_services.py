@@ -15,6 +15,7 @@ from bootstrap.planning.node_files import RUNTIME_ENDPOINT
 RECOVERY_MS = (10_000, 30_000, 60_000)
 RECOVERY_RESET_S = 300
 
+SERVICE_HOST = r"C:\k\service-host.exe"
 CONTAINERD, KUBELET, FLANNELD, KUBE_PROXY = "containerd", "kubelet", "flanneld", "kube-proxy"
 
 
@@ -64,7 +65,9 @@ def flanneld(identity: Identity) -> dict[str, object]:
         f"--iface={identity.address}",
         "--ip-masq",
     ]
-    line = " ".join([_runner(FLANNELD), r"C:\k\flanneld.exe", *flags])
+    # flanneld itself does not speak to the service control manager.
+    host = rf"{SERVICE_HOST} -log-file=C:\var\log\{FLANNELD}\{FLANNELD}.log"
+    line = " ".join([host, r"C:\k\flanneld.exe", *flags])
     environment = {"NODE_NAME": identity.node_name}
     return _service(FLANNELD, "flannel", line, needs=[KUBELET], environment=environment)
 

@@ -37,6 +37,8 @@ _WRAPPED: Mapping[str, Program] = {
 PROGRAMS: Mapping[str, Program] = {
     **_WRAPPED,
     "kube-log-runner.exe": partial(log_runner.run, programs=_WRAPPED),
+    # Ours, compiled on the node; its command line is kube-log-runner's.
+    "service-host.exe": partial(log_runner.run, programs=_WRAPPED),
 }
 
 

@@ -19,6 +19,7 @@ from bootstrap.sandbox.windows_host.scripts import (
     node_image,
     node_network,
     node_service,
+    service_host,
 )
 from bootstrap.sandbox.windows_host.scripts.request import Thrown
 
@@ -36,6 +37,7 @@ def _throwing(rendering: ScriptRendering) -> ScriptRendering:
 _RENDERINGS: Mapping[str, Callable[[WindowsHost, dict[str, Any], bool], ScriptOutcome]] = {
     "Initialize-NodeHost.ps1": node_host.initialize,
     "Install-NodeArtifact.ps1": node_artifact.install,
+    "New-ServiceHost.ps1": service_host.compile_host,
     "Set-NodeFile.ps1": node_file.set_files,
     "Set-NodeService.ps1": node_service.set_services,
     "Initialize-NodeNetwork.ps1": node_network.initialize,
