@@ -13,7 +13,8 @@ The tree::
       AccessError           77  credentials, permission, host key or certificate refused
       Interrupted          130  SIGINT (or 143, SIGTERM)
 
-Adapters turn library errors into these at the call; ``cli.main`` turns these into text and exit code.
+Adapters turn library errors into these at the call; ``cli.main`` turns these into text and exit
+code.
 """
 
 from __future__ import annotations

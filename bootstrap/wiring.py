@@ -10,7 +10,6 @@ from pathlib import Path
 
 from platformdirs import user_log_path
 
-from bootstrap import catalog
 from bootstrap.adapters.clock import SystemClock
 from bootstrap.adapters.ec2 import AwsClients, Ec2InstanceStore, open_session
 from bootstrap.adapters.kubernetes_api import KubernetesApi, client_from_kubeconfig
@@ -125,8 +124,14 @@ def _support(store: StoreFacts, request: NodeRequest | None) -> tuple[Finding, .
     return support.refusals(store, windows=windows)
 
 
+@cache
+def _catalog() -> artifacts.Catalog:
+    files = sorted((data_path("config") / "artifacts").glob("*.yaml"))
+    return artifacts.parse_catalog([file.read_text(encoding="utf-8") for file in files])
+
+
 def _chooser() -> ChoicesOf:
-    known = catalog.load(data_path("config") / "artifacts")
+    known = _catalog()
     script = (data_path("scripts") / USER_DATA_SCRIPT).read_text(encoding="utf-8")
     payload = node_config.Payload(catalog=known, user_data=userdata.user_data(script))
 
@@ -167,7 +172,7 @@ def action(settings: Settings, access: Access, *, run_id: str) -> Action:
 
 
 def _host_variables(settings: Settings) -> Callable[[ClusterFacts], HostVariables]:
-    known = catalog.load(data_path("config") / "artifacts")
+    known = _catalog()
     mirror = settings.artifacts.mirror or ""
 
     def of_cluster(facts: ClusterFacts) -> HostVariables:

@@ -56,7 +56,11 @@ FLOORS = {
     ),
     "adapters": Floor(modules=("bootstrap.adapters",), below=_DECIDING),
     "engine": Floor(modules=("bootstrap.engine",), below=_DECIDING),
-    "wiring": Floor(modules=("bootstrap.wiring",), below=(*_DECIDING, "adapters", "engine")),
+    "wiring": Floor(
+        modules=("bootstrap.wiring",),
+        below=(*_DECIDING, "adapters", "engine"),
+        libraries=frozenset({"platformdirs"}),
+    ),
     "cli": Floor(
         modules=("bootstrap.cli", "bootstrap.__main__"),
         below=(*_DECIDING, "engine", "wiring"),

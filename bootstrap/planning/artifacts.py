@@ -1,4 +1,4 @@
-"""Which binaries a node gets, with their published checksums. Pure; ``catalog`` reads the files."""
+"""Which binaries a node gets, with their published checksums. Pure; ``wiring`` reads the files."""
 
 from __future__ import annotations
 

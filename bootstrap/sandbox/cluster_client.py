@@ -1,8 +1,8 @@
 """A small Kubernetes client of JSON documents, for everything in the sandbox that is a client.
 
 A simulated node connects to another address than its kubeconfig says (the VPC is on loopback),
-which urllib3 can: connect to ``address``, expect ``server_name``. Fifty nodes share one process, so there
-are no generated models and no caches.
+which urllib3 can: connect to ``address``, expect ``server_name``. Fifty nodes share one process, so
+there are no generated models and no caches.
 """
 
 from __future__ import annotations

@@ -26,8 +26,9 @@ _VIP_ID = "kube-proxy-source-vip"
 _SHORTEST_TIMEOUT_S = 30.0
 _POLL_S = 0.1
 _SWITCH_S = 1.0
-_ANSWER_S = 1.5
 """How long HNS needs for the first vSwitch."""
+_ANSWER_S = 1.5
+"""How long the task waits for its session to get its answer, in any case."""
 
 
 def initialize(host: WindowsHost, request: Request, check: bool) -> ScriptOutcome:
