@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from bootstrap.engine.machine import MachineTimeouts
 from bootstrap.engine.proving import ProofTimeouts
 from bootstrap.engine.validate import Validator
 from bootstrap.engine.waiting import Waiter
-from bootstrap.errors import AccessError
+from bootstrap.errors import AccessError, UsageError
 from bootstrap.model.cluster import ClusterFacts, ClusterName, StoreFacts
 from bootstrap.model.finding import Finding
 from bootstrap.model.kubernetes import PodFacts
@@ -146,6 +146,7 @@ def _chooser() -> ChoicesOf:
 
 def action(settings: Settings, access: Access, *, run_id: str) -> Action:
     """Build what acts."""
+    refuse_unserved(settings)
     built = ports(settings, access)
     limits = settings.timeouts
     return Action(
@@ -156,6 +157,7 @@ def action(settings: Settings, access: Access, *, run_id: str) -> Action:
             user_log_path("bootstrap") / run_id,
             identity=built.processes.me(),
             is_alive=built.processes.is_alive,
+            timeout_s=limits.playbook_s,
         ),
         host_variables=_host_variables(settings),
         private_key=access.key(),
@@ -171,9 +173,30 @@ def action(settings: Settings, access: Access, *, run_id: str) -> Action:
     )
 
 
+def refuse_unserved(settings: Settings) -> None:
+    """Refuse settings that the format knows and this version does not serve; never ignore them."""
+    unserved = {
+        "reach.via": settings.reach.via if settings.reach.via != "direct" else "",
+        "credentials.kubernetes": (
+            settings.credentials.kubernetes
+            if settings.credentials.kubernetes != "kubeconfig"
+            else ""
+        ),
+        "artifacts.caBundle": settings.artifacts.ca_bundle or "",
+    }
+    wrong = {key: value for key, value in unserved.items() if value}
+    if wrong:
+        raise UsageError(
+            "this version of bootstrap does not serve these settings",
+            evidence=", ".join(f"{key}: {value}" for key, value in wrong.items()),
+            fix="leave them out",
+            command="bootstrap config show",
+        )
+
+
 def _host_variables(settings: Settings) -> Callable[[ClusterFacts], HostVariables]:
     known = _catalog()
-    mirror = settings.artifacts.mirror or ""
+    mirror, proxy = settings.artifacts.mirror or "", settings.artifacts.proxy or ""
 
     def of_cluster(facts: ClusterFacts) -> HostVariables:
         def variables(
@@ -184,6 +207,7 @@ def _host_variables(settings: Settings) -> Callable[[ClusterFacts], HostVariable
         ) -> Mapping[str, object]:
             chosen = artifacts.artifact_set(known, desired.kubernetes_version, mirror)
             inputs = node_config.inputs_of(desired, instance, name, tokens, facts, chosen)
+            inputs = replace(inputs, proxy=proxy)
             return hostvars.host_variables(node_config.build(inputs))
 
         return variables

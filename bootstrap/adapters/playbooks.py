@@ -23,7 +23,7 @@ from typing import Any
 
 import ansible_runner
 
-from bootstrap.errors import RemoteError
+from bootstrap.errors import DeadlineError, RemoteError
 from bootstrap.model.host import (
     HostTarget,
     PlaybookEnded,
@@ -79,11 +79,13 @@ class AnsiblePlaybookRunner:
         *,
         identity: str,
         is_alive: Callable[[str], bool],
+        timeout_s: float = 3600,
     ) -> None:
         self._playbooks = playbooks
         self._logs = logs
         self._identity = identity
         self._is_alive = is_alive
+        self._timeout_s = timeout_s
 
     def run(self, run: PlaybookRun, *, should_stop: Callable[[], bool]) -> Iterator[PlaybookEvent]:
         """Run a playbook and yield what happens; ends with PlaybookEnded unless stopped."""
@@ -168,11 +170,15 @@ class AnsiblePlaybookRunner:
                 cmdline="--check" if run.check else None,
                 event_handler=handle,
                 cancel_callback=should_stop,
+                timeout=int(self._timeout_s),
                 quiet=True,
                 suppress_env_files=True,
             )
             log = self._keep_log(folder)
             if outcome.status == "canceled":
+                return
+            if outcome.status == "timeout":
+                events.put(_too_late(self._timeout_s, log))
                 return
             if outcome.rc != 0 and not failed:
                 events.put(_broken(outcome.rc, log))
@@ -280,6 +286,16 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 def _any(*conditions: Callable[[], bool]) -> Callable[[], bool]:
     return lambda: any(condition() for condition in conditions)
+
+
+def _too_late(timeout_s: float, log: Path) -> DeadlineError:
+    return DeadlineError(
+        f"the playbook took longer than {timeout_s:.0f} s",
+        name="PlaybookDeadline",
+        target=str(log),
+        evidence="timeouts.playbook of the configuration",
+        fix="run the same command again: it goes on from here",
+    )
 
 
 def _broken(code: int, log: Path) -> RemoteError:

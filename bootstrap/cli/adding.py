@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shlex
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from bootstrap.cli.options import CommonOptions
 from bootstrap.config import Settings
 from bootstrap.engine.adding import Prepared
 from bootstrap.engine.locking import rfc3339
-from bootstrap.errors import ExitCode, Interrupted
+from bootstrap.errors import DeadlineError, ExitCode, Interrupted
 from bootstrap.model.event import (
     Event,
     NodeIdentified,
@@ -76,7 +77,8 @@ class AddNode:
         run_id, started = new_run_id(), _now()
         events: list[Event] = []
         action = wiring.action(self.settings, self.options_of(), run_id=run_id)
-        with progress.shown(self.options) as sink, action.locked():
+        late = _Deadline(self.options.timeout_s, action.waiter.stop)
+        with progress.shown(self.options) as sink, action.locked(), late:
             prepared = self.prepare()
             if is_refused(prepared):
                 # It changed between the preview and the lock; nothing has been done.
@@ -87,6 +89,7 @@ class AddNode:
                     sink.record(event)
             except (Interrupted, KeyboardInterrupt) as exc:
                 raise self._interrupted(exc, events) from exc
+            late.check()
         return self._result(run_id, started, prepared, events)
 
     def _result(
@@ -150,6 +153,38 @@ class AddNode:
         if isinstance(exc, Interrupted):
             error.exit_code = exc.exit_code
         return error
+
+
+class _Deadline:
+    """The deadline of the whole command (``--timeout``): it stops the run as an interrupt does."""
+
+    def __init__(self, timeout_s: float | None, stop: threading.Event) -> None:
+        self._timeout_s = timeout_s
+        self._stop = stop
+        self._passed = False
+        self._timer = threading.Timer(timeout_s or 0, self._end) if timeout_s else None
+
+    def __enter__(self) -> None:
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self) -> None:
+        self._passed = True
+        self._stop.set()
+
+    def check(self) -> None:
+        """Raise DeadlineError when it has passed."""
+        if self._passed:
+            raise DeadlineError(
+                f"the command took longer than {self._timeout_s:.0f} s",
+                fix="the same command goes on from here",
+                command=shlex.join(["bootstrap", *sys.argv[1:]]),
+            )
 
 
 def access_of(options: CommonOptions) -> wiring.Access:

@@ -239,6 +239,8 @@ class Inputs:
     chosen: ArtifactSet
     tokens: Tokens
     pre_pull: tuple[str, ...]
+    proxy: str = ""
+    """HTTP proxy for downloads, '' for none."""
 
     @property
     def minor(self) -> int:
@@ -279,7 +281,7 @@ def build(inputs: Inputs) -> NodeConfig:
     return NodeConfig(
         build=BUILDS[inputs.windows],
         host=_host(inputs),
-        runtime_artifacts=_artifacts([(chosen.containerd, "tgz", _CONTAINERD_FILES)]),
+        runtime_artifacts=_artifacts(inputs.proxy, [(chosen.containerd, "tgz", _CONTAINERD_FILES)]),
         runtime_files={
             "folders": [r"C:\var\log\containerd", r"C:\k\containerd\certs.d"],
             "files": [
@@ -288,12 +290,13 @@ def build(inputs: Inputs) -> NodeConfig:
         },
         runtime_services={"services": [_containerd_service()]},
         kubernetes_artifacts=_artifacts(
+            inputs.proxy,
             [
                 (chosen.kubernetes, "tgz", _kubernetes_files(inputs.minor)),
                 (chosen.cni_plugins, "tgz", _CNI_FILES),
                 (chosen.flannel_plugin, "none", {"": r"C:\k\cni\flannel.exe"}),
                 (chosen.flanneld, "none", {"": r"C:\k\flanneld.exe"}),
-            ]
+            ],
         ),
         service_host={"path": services.SERVICE_HOST},
         network=_network(inputs),
@@ -329,10 +332,10 @@ def _kubernetes_files(minor_version: int) -> dict[str, str]:
     return {f"kubernetes/node/bin/{name}": rf"C:\k\{name}" for name in names}
 
 
-def _artifacts(wanted: Sequence[tuple[Artifact, str, Mapping[str, str]]]) -> Request:
+def _artifacts(proxy: str, wanted: Sequence[tuple[Artifact, str, Mapping[str, str]]]) -> Request:
     return {
         "manifest": MANIFEST,
-        "proxy": "",
+        "proxy": proxy,
         "artifacts": [
             {
                 "name": artifact.name,
