@@ -45,15 +45,6 @@ def test_fault_of_every_node_is_cleared_for_every_node():
     assert board.active() == []
 
 
-def test_one_shot_fault_hits_each_node_once_until_it_is_set_again():
-    board = FaultBoard()
-    board.set("reboot-in-task")
-    assert [board.take("reboot-in-task", "a"), board.take("reboot-in-task", "a")] == [True, False]
-    assert board.take("reboot-in-task", "b")
-    board.set("reboot-in-task")
-    assert board.take("reboot-in-task", "a")
-
-
 def test_wrong_fault_name_is_answered_with_the_nearest():
     with pytest.raises(UnknownFaultError, match="did you mean 'slow-boot'"):
         FaultBoard().set("slowboot")

@@ -246,13 +246,14 @@ def host_with_overlay() -> Any:
     }
     host.state.files.write(r"C:\run\flannel\subnet.env", b"")
     host.state.files.write(r"C:\k\cni\host-local.exe", b"")
-    host.state.files.write(r"C:\k\kube-proxy.conf", b"winkernel:\n  sourceVip: ''\n")
+    host.state.files.write(r"C:\k\kube-proxy.template.conf", b"winkernel:\n  sourceVip: ''\n")
     return host
 
 
 VIP = {
     "network": "flannel.4096",
     "hostLocal": r"C:\k\cni\host-local.exe",
+    "template": r"C:\k\kube-proxy.template.conf",
     "config": r"C:\k\kube-proxy.conf",
 }
 
