@@ -2,8 +2,7 @@
 
 A fault is only a name with a scope here; the part of the world that it breaks asks the board at
 the moment it matters (``board.is_set``), so a fault can be set before a node exists and cleared
-while something waits. One-shot faults are used up (``board.take``) once per node, since in life a
-host that rebooted in mid-task does not reboot again for ever.
+while something waits.
 """
 
 from __future__ import annotations
@@ -26,20 +25,19 @@ class FaultScope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One way the world can break. A fault with ``once`` hits each node a single time."""
+    """One way the world can break."""
 
     name: str
     scope: FaultScope
     description: str
-    once: bool = False
 
 
-def _node(name: str, description: str, *, once: bool = False) -> Fault:
-    return Fault(name=name, scope=FaultScope.NODE, description=description, once=once)
+def _node(name: str, description: str) -> Fault:
+    return Fault(name=name, scope=FaultScope.NODE, description=description)
 
 
-def _world(name: str, description: str, *, once: bool = False) -> Fault:
-    return Fault(name=name, scope=FaultScope.WORLD, description=description, once=once)
+def _world(name: str, description: str) -> Fault:
+    return Fault(name=name, scope=FaultScope.WORLD, description=description)
 
 
 _ALL = (
@@ -49,7 +47,9 @@ _ALL = (
     _node("wrong-certificate", "the host shows another certificate than the console says"),
     _node("winrm-refused", "nothing listens on 5986 though the user data ran"),
     _node("password-never", "GetPasswordData stays empty"),
-    _node("reboot-in-task", "the host reboots in the middle of a task", once=True),
+    _node(
+        "reboot-in-task", "the host reboots in the middle of a task, once, after its first reboot"
+    ),
     _node("winrm-drop-at-vswitch", "every WinRM connection breaks for 5 s at the first vSwitch"),
     _node("lost-metadata-route", "the route to 169.254.169.254 is lost and cannot be restored"),
     _node("wrong-checksum", "downloads bring other bytes than were published"),
@@ -79,7 +79,6 @@ class FaultBoard:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._active: set[tuple[str, str]] = set()
-        self._used: set[tuple[str, str]] = set()
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
@@ -91,7 +90,6 @@ class FaultBoard:
         fault = find_fault(name, node)
         with self._lock:
             self._active.add((name, node))
-            self._used = {used for used in self._used if used[0] != name}
         self._tell(fault, node, is_set=True)
 
     def clear(self, name: str, node: str = EVERY_NODE) -> None:
@@ -111,18 +109,6 @@ class FaultBoard:
             raise KeyError(name)
         with self._lock:
             return (name, node) in self._active or (name, EVERY_NODE) in self._active
-
-    def take(self, name: str, node: str) -> bool:
-        """Tell whether the fault holds, and for a one-shot fault use it up for this node."""
-        if not self.is_set(name, node):
-            return False
-        if not FAULTS[name].once:
-            return True
-        with self._lock:
-            if (name, node) in self._used:
-                return False
-            self._used.add((name, node))
-            return True
 
     def active(self) -> list[tuple[str, str]]:
         """List what is on as (name, node), sorted."""

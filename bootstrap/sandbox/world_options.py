@@ -24,6 +24,5 @@ class WorldOptions:
     """What the delays of agents on a host are multiplied with; 1 is as long as in life."""
 
     def check_store(self, store: Path) -> None:
-        """Raise StoreError when the folder is no store that a world can be made of."""
-        directory = StoreDirectory(store)
-        assert directory.vpc_cidr and directory.kubernetes_version
+        """Raise StoreError when the folder is no store; what is in it is read at the start."""
+        StoreDirectory(store)

@@ -65,7 +65,7 @@ def host(plane: ControlPlane) -> Iterator[WindowsHost]:
     files = {
         r"C:\Program Files\containerd\config.toml": CONTAINERD,
         r"C:\k\kubelet-config.yaml": yaml.safe_dump(KUBELET).encode(),
-        r"C:\k\kube-proxy.yaml": yaml.safe_dump(PROXY).encode(),
+        r"C:\k\kube-proxy.template": yaml.safe_dump(PROXY).encode(),
         r"C:\k\cni\config\cni.conf": b"{}",
         r"C:\etc\kubernetes\bootstrap-kubelet.conf": kubeconfig,
         r"C:\etc\kubernetes\admin.conf": kubeconfig,
@@ -167,6 +167,7 @@ def test_host_joins_with_overlay_source_vip_and_load_balancers(
     vip = {
         "network": "flannel.4096",
         "hostLocal": r"C:\k\cni\host-local.exe",
+        "template": r"C:\k\kube-proxy.template",
         "config": r"C:\k\kube-proxy.yaml",
     }
     assert SCRIPTS["Set-SourceVip.ps1"](host, vip, False).answer["changed"] is True

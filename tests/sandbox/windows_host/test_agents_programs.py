@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from bootstrap.sandbox.windows_host.agents import containerd, log_runner
+from bootstrap.sandbox.windows_host.agents import PROGRAMS, containerd, log_runner
 from bootstrap.sandbox.windows_host.agents.containerd_config import DEFAULT_PIPE
 from bootstrap.sandbox.windows_host.agents.machine import Invocation
 from tests.sandbox.windows_host.fake_machine import FakeMachine, Running, eventually
@@ -58,3 +58,11 @@ def test_log_runner_knows_only_its_own_flags():
     running = Running(FakeMachine(), run, [r"C:\k\kube-log-runner.exe", "--v=2", "x"])
     assert running.ended() == 2
     assert "flag provided but not defined: -v" in running.log
+
+
+def test_service_host_ends_with_an_error_when_its_program_ends_well():
+    # flanneld ends with exit code 0 for an unknown flag; only an error makes Windows restart it.
+    machine = FakeMachine(files={r"c:\k\flanneld.exe": b""})
+    command = [r"C:\k\service-host.exe", r"-log-file=C:\x.log", r"C:\k\flanneld.exe", "--nosuch"]
+    assert Running(machine, PROGRAMS["service-host.exe"], command).ended() == 1
+    assert b"flag provided but not defined" in (machine.read(r"C:\x.log") or b"")

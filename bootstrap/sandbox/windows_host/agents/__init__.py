@@ -34,11 +34,18 @@ _WRAPPED: Mapping[str, Program] = {
     "flanneld.exe": flanneld.run,
     "kube-proxy.exe": kube_proxy.run,
 }
+
+
+def _service_host(invocation: Invocation) -> int:
+    """Be New-ServiceHost's program: kube-log-runner's command line, and no good end by itself."""
+    code = log_runner.run(invocation, programs=_WRAPPED)
+    return code or (0 if invocation.stop.is_set() else _CRASHED)
+
+
 PROGRAMS: Mapping[str, Program] = {
     **_WRAPPED,
     "kube-log-runner.exe": partial(log_runner.run, programs=_WRAPPED),
-    # Ours, compiled on the node; its command line is kube-log-runner's.
-    "service-host.exe": partial(log_runner.run, programs=_WRAPPED),
+    "service-host.exe": _service_host,
 }
 
 

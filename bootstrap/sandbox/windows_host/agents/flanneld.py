@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import dataclass
 
-from bootstrap.sandbox.cluster_client import ApiClient, ApiError, ApiUnreachable
+from bootstrap.sandbox.cluster_client import ApiError, ApiUnreachable
 from bootstrap.sandbox.windows_host.agents.command_line import FlagError, parse_go_flags, words
 from bootstrap.sandbox.windows_host.agents.files import (
     FileRefused,
-    NetConf,
     load_kubeconfig,
     load_net_conf,
+)
+from bootstrap.sandbox.windows_host.agents.flannel_peers import (
+    PREFIX,
+    FlannelSetup,
+    follow_peers,
 )
 from bootstrap.sandbox.windows_host.agents.machine import (
     AdapterView,
     Invocation,
     LookupFailed,
     OverlayNetwork,
-    RemoteRoute,
     missing_file,
     windows_path,
 )
@@ -39,7 +41,6 @@ _BOOLEANS = words("""
     kube-subnet-mgr ip-masq ip-blackhole-route iptables-forward-rules version help
     set-node-network-unavailable
     """)
-_PREFIX = "flannel.alpha.coreos.com"
 _NODE_WAIT_S = 30.0
 """How long it looks for its Node before it ends (between 7 and 90 s on the real one)."""
 _RETRY_S = 1.0
@@ -53,15 +54,6 @@ class _Ended(Exception):
 
 class _Stopped(Exception):
     """flanneld was told to stop."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Setup:
-    node: str
-    conf: NetConf
-    adapter: AdapterView
-    client: ApiClient
-    subnet_file: str
 
 
 def run(invocation: Invocation) -> int:
@@ -78,7 +70,7 @@ def run(invocation: Invocation) -> int:
         network = _network(invocation, setup, pod_cidr)
         _lease(invocation, setup, mac=router_mac(setup.adapter.address))
         _write_subnet_file(invocation, setup, pod_cidr)
-        _watch(invocation, setup, network)
+        follow_peers(invocation, setup, network)
     except (_Ended, FileRefused) as error:
         invocation.log(f"E1101 00:00:00.000000    4300 main.go:370] {error}")
         return 1
@@ -87,7 +79,7 @@ def run(invocation: Invocation) -> int:
     return 0
 
 
-def _set_up(invocation: Invocation, flags: dict[str, str]) -> _Setup:
+def _set_up(invocation: Invocation, flags: dict[str, str]) -> FlannelSetup:
     machine = invocation.machine
     if flags.get("kube-subnet-mgr", "false") == "false":
         raise _Ended("Failed to create SubnetManager: this host has no etcd: dial tcp 127.0.0.1")
@@ -114,7 +106,7 @@ def _set_up(invocation: Invocation, flags: dict[str, str]) -> _Setup:
         client = machine.connect(load_kubeconfig(content, machine.read))
     except LookupFailed as error:
         raise _Ended(f"Failed to create SubnetManager: {error}") from error
-    return _Setup(
+    return FlannelSetup(
         node=node,
         conf=load_net_conf(conf_content),
         adapter=adapter,
@@ -132,7 +124,7 @@ def _find_adapter(adapters: list[AdapterView], wanted: str) -> AdapterView:
     raise _Ended(f"Failed to find any valid interface to use: interface {wanted} not found")
 
 
-def _lease(invocation: Invocation, setup: _Setup, *, mac: str) -> str:
+def _lease(invocation: Invocation, setup: FlannelSetup, *, mac: str) -> str:
     """Annotate the Node with our side of the tunnel; returns its podCIDR."""
     node = _find_node(invocation, setup)
     pod_cidr = str((node.get("spec") or {}).get("podCIDR") or "")
@@ -149,10 +141,10 @@ def _lease(invocation: Invocation, setup: _Setup, *, mac: str) -> str:
         )
     backend = {"VNI": setup.conf.vni, "VtepMAC": mac}
     annotations = {
-        f"{_PREFIX}/backend-data": json.dumps(backend, separators=(",", ":")),
-        f"{_PREFIX}/backend-type": "vxlan",
-        f"{_PREFIX}/kube-subnet-manager": "true",
-        f"{_PREFIX}/public-ip": setup.adapter.address,
+        f"{PREFIX}/backend-data": json.dumps(backend, separators=(",", ":")),
+        f"{PREFIX}/backend-type": "vxlan",
+        f"{PREFIX}/kube-subnet-manager": "true",
+        f"{PREFIX}/public-ip": setup.adapter.address,
     }
     try:
         setup.client.patch(
@@ -168,7 +160,7 @@ def _lease(invocation: Invocation, setup: _Setup, *, mac: str) -> str:
     return pod_cidr
 
 
-def _find_node(invocation: Invocation, setup: _Setup) -> dict[str, dict[str, object]]:
+def _find_node(invocation: Invocation, setup: FlannelSetup) -> dict[str, dict[str, object]]:
     """Look for our Node in the list, as its informer does; without rights it logs for ever."""
     waited = 0.0
     while not invocation.stop.is_set():
@@ -199,7 +191,7 @@ def _is_inside(inner: str, outer: str) -> bool:
     return ipaddress.IPv4Network(inner).subnet_of(outer_network)
 
 
-def _network(invocation: Invocation, setup: _Setup, pod_cidr: str) -> OverlayNetwork:
+def _network(invocation: Invocation, setup: FlannelSetup, pod_cidr: str) -> OverlayNetwork:
     subnet = ipaddress.IPv4Network(pod_cidr)
     wanted = OverlayNetwork(
         name=setup.conf.name,
@@ -223,7 +215,7 @@ def router_mac(address: str) -> str:
     return "00:15:5d:" + ":".join(f"{int(part):02x}" for part in address.split(".")[1:])
 
 
-def _write_subnet_file(invocation: Invocation, setup: _Setup, pod_cidr: str) -> None:
+def _write_subnet_file(invocation: Invocation, setup: FlannelSetup, pod_cidr: str) -> None:
     subnet = ipaddress.IPv4Network(pod_cidr)
     lines = (
         f"FLANNEL_NETWORK={setup.conf.network}",
@@ -239,65 +231,3 @@ def _write_subnet_file(invocation: Invocation, setup: _Setup, pod_cidr: str) -> 
 def _ip_masq(invocation: Invocation) -> str:
     flags, _ = parse_go_flags(invocation.arguments, known=_FLAGS, booleans=_BOOLEANS)
     return flags.get("ip-masq", "false")
-
-
-def _watch(invocation: Invocation, setup: _Setup, network: OverlayNetwork) -> None:
-    """Keep the routes to all peers of the same VNI, until told to stop."""
-    path = "/api/v1/nodes"
-    while not invocation.stop.is_set():
-        try:
-            listed = setup.client.get(path)
-            nodes = {item["metadata"]["name"]: item for item in listed.get("items") or []}
-            _set_routes(invocation, setup, network, list(nodes.values()))
-            version = str(listed["metadata"]["resourceVersion"])
-            for event in setup.client.watch(path, resource_version=version, stop=invocation.stop):
-                node = event["object"]
-                name = node.get("metadata", {}).get("name")
-                if event["type"] == "DELETED":
-                    nodes.pop(name, None)
-                elif _lease_of(node) != _lease_of(nodes.get(name, {})):
-                    nodes[name] = node
-                else:
-                    continue
-                _set_routes(invocation, setup, network, list(nodes.values()))
-        except (ApiError, ApiUnreachable) as error:
-            invocation.log(f"E1101 reflector.go:205] Failed to watch *v1.Node: {error}")
-        invocation.stop.wait(_RETRY_S)
-
-
-def _lease_of(node: dict[str, dict[str, object]]) -> tuple[object, ...]:
-    annotations = (node.get("metadata") or {}).get("annotations") or {}
-    assert isinstance(annotations, dict)
-    keys = ("backend-data", "backend-type", "public-ip")
-    pod_cidr = (node.get("spec") or {}).get("podCIDR")
-    return (pod_cidr, *(annotations.get(f"{_PREFIX}/{key}") for key in keys))
-
-
-def _set_routes(
-    invocation: Invocation,
-    setup: _Setup,
-    network: OverlayNetwork,
-    nodes: list[dict[str, dict[str, object]]],
-) -> None:
-    routes: list[RemoteRoute] = []
-    for node in nodes:
-        pod_cidr, data, kind, public_ip = _lease_of(node)
-        if not pod_cidr or pod_cidr == network.subnet or kind != "vxlan":
-            continue
-        backend = json.loads(str(data or "{}"))
-        vni = int(backend.get("VNI") or 0)
-        if vni != setup.conf.vni:
-            invocation.log(
-                f"E1101 vxlan_network_windows.go:118] VNI is {vni} but it is required to be "
-                "greater than or equal to 4096 on Windows"
-            )
-            continue
-        routes.append(
-            RemoteRoute(
-                destination=str(pod_cidr),
-                provider_address=str(public_ip),
-                router_mac=str(backend.get("VtepMAC") or ""),
-                isolation=vni,
-            )
-        )
-    invocation.machine.set_remote_routes(network.name, routes)

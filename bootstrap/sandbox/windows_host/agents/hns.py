@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from bootstrap.sandbox.windows_host.agents.machine import Balancer, OverlayNetwork, RemoteRoute
 from bootstrap.sandbox.windows_host.host import WindowsHost
-
-_DROP_S = 5.0
-_DROP_STEP_S = 0.1
 
 
 def document_of(network: OverlayNetwork) -> dict[str, Any]:
@@ -65,18 +60,8 @@ def add_network(host: WindowsHost, network: OverlayNetwork) -> None:
         networks[document["ID"]] = document
         if is_first:
             host.state.attach_switch()
-    if not is_first:
-        return
-    host.network_blip()
-    if host.hooks.has_fault("winrm-drop-at-vswitch"):
-        threading.Thread(target=_keep_dropping, args=(host,), daemon=True).start()
-
-
-def _keep_dropping(host: WindowsHost) -> None:
-    until = time.monotonic() + _DROP_S
-    while time.monotonic() < until:
+    if is_first:
         host.network_blip()
-        time.sleep(_DROP_STEP_S)
 
 
 def set_routes(host: WindowsHost, network: str, routes: Sequence[RemoteRoute]) -> None:
