@@ -1,4 +1,4 @@
-"""One run of a playbook over hosts: what is measured. ``python -m bench.controller KIND < hosts``."""
+"""One run of a playbook over hosts, given as JSON on stdin: ``python -m bench.controller KIND``."""
 
 from __future__ import annotations
 

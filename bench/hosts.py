@@ -1,4 +1,4 @@
-"""Simulated hosts in a process of their own, so that their CPU is not counted as the controller's."""
+"""Simulated hosts in a process of their own: their CPU is not the controller's."""
 
 from __future__ import annotations
 
