@@ -43,6 +43,7 @@ def variables(host: Host) -> dict[str, object]:
 def run_ours(hosts: list[Host]) -> None:
     """Run our playbook through the adapter that add-node uses."""
     from bootstrap.adapters.playbooks import AnsiblePlaybookRunner
+    from bootstrap.adapters.processes import LocalProcesses
     from bootstrap.model.host import HostTarget, PlaybookEnded, PlaybookHost, PlaybookRun
     from bootstrap.model.node import NodeName
     from bootstrap.model.secret import Secret
@@ -55,8 +56,12 @@ def run_ours(hosts: list[Host]) -> None:
         (folder / "playbooks").mkdir()
         (folder / "scripts").symlink_to(data_path("scripts"))
         (folder / "playbooks" / "our_node.yml").write_text((HERE / "our_node.yml").read_text())
+        processes = LocalProcesses()
         runner = AnsiblePlaybookRunner(
-            folder / "playbooks", Path(logs), identity=str(os.getpid()), is_alive=lambda _: True
+            folder / "playbooks",
+            Path(logs),
+            identity=processes.me(),
+            is_alive=processes.is_alive,
         )
         targets = [
             PlaybookHost(

@@ -6,7 +6,7 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -85,12 +85,10 @@ def _serve(count: int, latency_s: float, pipe: Connection) -> None:
     reached = []
     for number, (host, hooks) in enumerate(hosts):
         while True:
-            try:
+            with suppress(OSError):
                 pem = ssl.get_server_certificate((host.spec.address, 5986))
                 if hooks.password:
                     break
-            except OSError:
-                pass
             time.sleep(0.05)
         reached.append(
             Host(
@@ -137,9 +135,7 @@ def fleet(count: int, latency_s: float) -> Iterator[Fleet]:
     try:
         yield Fleet(ours)
     finally:
-        try:
+        with suppress(OSError):
             ours.send("stop")
-        except OSError:
-            pass
         process.join(20)
         process.kill()
