@@ -40,7 +40,15 @@ from bootstrap.model.node import (
     WindowsRelease,
 )
 from bootstrap.model.secret import Secret
-from bootstrap.planning import artifacts, hostvars, node_config, support, userdata, validation
+from bootstrap.planning import (
+    artifacts,
+    choosing,
+    hostvars,
+    node_config,
+    support,
+    userdata,
+    validation,
+)
 from bootstrap.planning.checks import ClusterView
 from bootstrap.planning.desired import Choices
 from bootstrap.resources import data_path
@@ -133,13 +141,13 @@ def _catalog() -> artifacts.Catalog:
 def _chooser() -> ChoicesOf:
     known = _catalog()
     script = (data_path("scripts") / USER_DATA_SCRIPT).read_text(encoding="utf-8")
-    payload = node_config.Payload(catalog=known, user_data=userdata.user_data(script))
+    payload = choosing.Payload(catalog=known, user_data=userdata.user_data(script))
 
     def choose(
         request: NodeRequest, cluster: ClusterView, image: ImageFacts
     ) -> tuple[Choices, tuple[Finding, ...]]:
         server = cluster.identity.version
-        return node_config.choose(request, cluster.facts, image, server, payload)
+        return choosing.choose(request, cluster.facts, image, server, payload)
 
     return choose
 

@@ -6,32 +6,25 @@ playbook hands them over in this order.
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Protocol
 
-from bootstrap.errors import UsageError
 from bootstrap.model.cluster import CloudProviderMode, ClusterFacts, NameResolution
-from bootstrap.model.finding import Finding, Level
 from bootstrap.model.node import (
     DesiredNode,
-    ImageFacts,
     KubeNodeName,
-    NodeRequest,
     ObservedInstance,
-    Runtime,
     Taint,
     WindowsRelease,
 )
 from bootstrap.model.secret import Secret
 from bootstrap.model.windows import BUILDS, kubelet_rules, pause_image
-from bootstrap.planning import artifacts, node_files, versions
+from bootstrap.planning import node_files
 from bootstrap.planning import node_services as services
-from bootstrap.planning.artifacts import Artifact, ArtifactSet, Catalog
-from bootstrap.planning.desired import BLOCKING_TAINT, OS_TAINT, Choices
+from bootstrap.planning.artifacts import Artifact, ArtifactSet
+from bootstrap.planning.desired import BLOCKING_TAINT
 from bootstrap.planning.versions import minor
 
 MANIFEST = r"C:\k\manifest.json"
@@ -60,7 +53,6 @@ EXTERNAL = {
     "gateway": "192.168.255.1",
 }
 OVERLAY_TIMEOUT_S = 300
-RUNTIMES = (Runtime.CONTAINERD,)
 
 Request = Mapping[str, object]
 
@@ -93,9 +85,8 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """Requests in the order of their use; ``files`` may hold Secrets."""
+    """Requests in the order of their use; ``kubelet_files`` holds Secrets."""
 
-    build: int
     host: Request
     runtime_artifacts: Request
     runtime_files: Request
@@ -110,121 +101,6 @@ class NodeConfig:
     source_vip: Request
     proxy_services: Request
     images: Request
-
-
-def resolve_runtime(wanted: Runtime, version: str) -> Runtime:
-    """Return the runtime that ``auto`` means; UsageError for one that cannot be installed yet."""
-    chosen = Runtime.CONTAINERD if wanted is Runtime.AUTO else wanted
-    if chosen not in RUNTIMES:
-        raise UsageError(
-            f"runtime {chosen} cannot be installed by this version of bootstrap",
-            target=str(chosen),
-            evidence=f"runtimes: {', '.join(RUNTIMES)}, for Kubernetes {version}",
-            command="bootstrap add-node --runtime containerd ...",
-        )
-    return chosen
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payload:
-    """What ships with the tool: the artifact catalog and the user data of every node."""
-
-    catalog: Catalog
-    user_data: str
-
-
-def wanted_version(
-    request: NodeRequest, facts: ClusterFacts, server_version: str
-) -> tuple[str, tuple[Finding, ...]]:
-    """Return the version that was asked for, else the store's, else that of the API server.
-
-    The store may be ahead of the API server (an upgrade that has not rolled yet) or far behind it;
-    nodes of a version that the API server does not serve would never register.
-    """
-    if request.pool.kubernetes_version:
-        return request.pool.kubernetes_version, ()
-    if versions.kubelet_fits(facts.kubernetes_version, server_version):
-        return facts.kubernetes_version, ()
-    follows = f"1.{minor(server_version)}"
-    note = Finding(
-        level=Level.WARNING,
-        name="NodesFollowApiServer",
-        target=facts.name,
-        message=(
-            f"the state store says Kubernetes {facts.kubernetes_version}, but the API server is"
-            f" {server_version}: nodes get {follows}"
-        ),
-        evidence={"store": facts.kubernetes_version, "server": server_version},
-        fix="finish the upgrade of the cluster, or name a version",
-        command="bootstrap add-node --kubernetes-version 1.X ...",
-    )
-    return follows, (note,)
-
-
-def choose(
-    request: NodeRequest,
-    facts: ClusterFacts,
-    image: ImageFacts,
-    server_version: str,
-    payload: Payload,
-) -> tuple[Choices, tuple[Finding, ...]]:
-    """Choose version, runtime and artifacts of a pool, and say what that decides for its nodes."""
-    catalog = payload.catalog
-    wanted, notes = wanted_version(request, facts, server_version)
-    version, findings = artifacts.choose_kubernetes(catalog, wanted)
-    findings = (*notes, *findings)
-    version = version or wanted
-    runtime = resolve_runtime(request.pool.runtime, version)
-    choices = Choices(
-        kubernetes_version=version,
-        runtime=runtime,
-        image=image,
-        user_data=payload.user_data,
-        spec_hash=spec_hash(request, facts, catalog, version) if not _has_error(findings) else "",
-    )
-    return choices, findings
-
-
-def _has_error(findings: tuple[Finding, ...]) -> bool:
-    return any(finding.level is Level.ERROR for finding in findings)
-
-
-def spec_hash(request: NodeRequest, facts: ClusterFacts, catalog: Catalog, version: str) -> str:
-    """Return 16 hex digits over everything that would have to change on a node itself.
-
-    Addresses, ids and credentials are left out: they differ between the nodes of a pool.
-    """
-    pool = request.pool
-    inputs = Inputs(
-        facts=facts,
-        windows=pool.windows,
-        version=version,
-        taints=(*((OS_TAINT,) if pool.os_taint else ()), *pool.taints),
-        placed=_NOWHERE,
-        chosen=artifacts.artifact_set(catalog, version),
-        tokens=_NO_TOKENS,
-        pre_pull=pool.pre_pull,
-    )
-    config = build(inputs)
-    plain = {item.name: getattr(config, item.name) for item in fields(config)}
-    text = json.dumps(plain, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class _NoTokens:
-    bootstrap: Secret = Secret("")
-    flannel: Secret = Secret("")
-    kube_proxy: Secret = Secret("")
-
-
-_NO_TOKENS = _NoTokens()
-_NOWHERE = Placed(
-    node_name=KubeNodeName("node"),
-    address="192.0.2.10",
-    provider_id="aws:///zone/i-0",
-    subnet_cidr="192.0.2.0/24",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +122,16 @@ class Inputs:
     def minor(self) -> int:
         """Minor of the node's Kubernetes."""
         return minor(self.version)
+
+    @property
+    def first_taints(self) -> tuple[Taint, ...]:
+        """Taints that the node registers with; the last one goes when it is proven."""
+        return (*self.taints, BLOCKING_TAINT)
+
+    @property
+    def pause_image(self) -> str:
+        """The image of a pod's sandbox."""
+        return pause_image(self.minor, self.windows)
 
 
 def inputs_of(
@@ -277,27 +163,13 @@ def inputs_of(
 
 def build(inputs: Inputs) -> NodeConfig:
     """Decide the whole configuration."""
-    chosen = inputs.chosen
+    containerd = [(inputs.chosen.containerd, "tgz", _CONTAINERD_FILES)]
     return NodeConfig(
-        build=BUILDS[inputs.windows],
         host=_host(inputs),
-        runtime_artifacts=_artifacts(inputs.proxy, [(chosen.containerd, "tgz", _CONTAINERD_FILES)]),
-        runtime_files={
-            "folders": [r"C:\var\log\containerd", r"C:\k\containerd\certs.d"],
-            "files": [
-                _file(CONTAINERD_CONFIG, node_files.containerd_config(inputs.version)),
-            ],
-        },
-        runtime_services={"services": [_containerd_service()]},
-        kubernetes_artifacts=_artifacts(
-            inputs.proxy,
-            [
-                (chosen.kubernetes, "tgz", _kubernetes_files(inputs.minor)),
-                (chosen.cni_plugins, "tgz", _CNI_FILES),
-                (chosen.flannel_plugin, "none", {"": r"C:\k\cni\flannel.exe"}),
-                (chosen.flanneld, "none", {"": r"C:\k\flanneld.exe"}),
-            ],
-        ),
+        runtime_artifacts=_artifacts(inputs.proxy, containerd),
+        runtime_files=_runtime_files(inputs),
+        runtime_services={"services": [services.containerd(CONTAINERD_CONFIG)]},
+        kubernetes_artifacts=_kubernetes_artifacts(inputs),
         service_host={"path": services.SERVICE_HOST},
         network=_network(inputs),
         kubelet_files=_kubelet_files(inputs),
@@ -313,7 +185,7 @@ def build(inputs: Inputs) -> NodeConfig:
         proxy_services={"services": [services.kube_proxy(inputs.minor)]},
         images={
             "ctr": r"C:\Program Files\containerd\ctr.exe",
-            "images": [pause_image(inputs.minor), *inputs.pre_pull],
+            "images": [inputs.pause_image, *inputs.pre_pull],
         },
     )
 
@@ -332,6 +204,19 @@ def _kubernetes_files(minor_version: int) -> dict[str, str]:
     return {f"kubernetes/node/bin/{name}": rf"C:\k\{name}" for name in names}
 
 
+def _kubernetes_artifacts(inputs: Inputs) -> Request:
+    chosen = inputs.chosen
+    return _artifacts(
+        inputs.proxy,
+        [
+            (chosen.kubernetes, "tgz", _kubernetes_files(inputs.minor)),
+            (chosen.cni_plugins, "tgz", _CNI_FILES),
+            (chosen.flannel_plugin, "none", {"": r"C:\k\cni\flannel.exe"}),
+            (chosen.flanneld, "none", {"": r"C:\k\flanneld.exe"}),
+        ],
+    )
+
+
 def _artifacts(proxy: str, wanted: Sequence[tuple[Artifact, str, Mapping[str, str]]]) -> Request:
     return {
         "manifest": MANIFEST,
@@ -347,6 +232,14 @@ def _artifacts(proxy: str, wanted: Sequence[tuple[Artifact, str, Mapping[str, st
             }
             for artifact, unpack, files in wanted
         ],
+    }
+
+
+def _runtime_files(inputs: Inputs) -> Request:
+    config = node_files.containerd_config(inputs.version, inputs.windows)
+    return {
+        "folders": [r"C:\var\log\containerd", r"C:\k\containerd\certs.d"],
+        "files": [_file(CONTAINERD_CONFIG, config)],
     }
 
 
@@ -380,9 +273,8 @@ def _network(inputs: Inputs) -> Request:
 
 def _kubelet_files(inputs: Inputs) -> Request:
     facts, tokens = inputs.facts, inputs.tokens
-    taints = [_taint(taint) for taint in (*inputs.taints, BLOCKING_TAINT)]
     kubelet = node_files.kubelet_config(
-        facts, inputs.version, provider_id=inputs.placed.provider_id, taints=taints
+        facts, inputs.version, provider_id=inputs.placed.provider_id, taints=inputs.first_taints
     )
     proxy = node_files.kube_proxy_config(facts, inputs.version, node_name=inputs.placed.node_name)
     return {
@@ -411,11 +303,8 @@ def _identity(inputs: Inputs) -> services.Identity:
         node_name=inputs.placed.node_name,
         address=inputs.placed.address,
         external_cloud=inputs.facts.cloud_provider_mode is CloudProviderMode.EXTERNAL,
+        taints=inputs.first_taints,
     )
-
-
-def _containerd_service() -> Request:
-    return services.containerd(CONTAINERD_CONFIG)
 
 
 def _file(path: str, content: str) -> dict[str, object]:
@@ -425,8 +314,3 @@ def _file(path: str, content: str) -> dict[str, object]:
 def _secret(name: str, facts: ClusterFacts, user: str, token: Secret) -> dict[str, object]:
     content = node_files.kubeconfig(facts, user, token)
     return {"path": rf"C:\etc\kubernetes\{name}", "content": content, "secret": True}
-
-
-def _taint(taint: Taint) -> dict[str, str]:
-    body = {"key": taint.key, "effect": taint.effect}
-    return body | ({"value": taint.value} if taint.value else {})

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 
 import yaml
 
 from bootstrap.model.cluster import ClusterFacts
+from bootstrap.model.node import Taint, WindowsRelease
 from bootstrap.model.secret import Secret
 from bootstrap.model.windows import kubelet_rules, pause_image
 from bootstrap.planning.flannel import WINDOWS_PORT, WINDOWS_VNI
@@ -25,7 +27,7 @@ CA_FILE = r"C:\etc\kubernetes\pki\ca.crt"
 
 
 def kubelet_config(
-    facts: ClusterFacts, version: str, *, provider_id: str, taints: list[dict[str, str]]
+    facts: ClusterFacts, version: str, *, provider_id: str, taints: Sequence[Taint]
 ) -> str:
     """Return the KubeletConfiguration.
 
@@ -49,12 +51,13 @@ def kubelet_config(
         "enforceNodeAllocatable": [],
         "evictionHard": {"nodefs.available": "10%", "imagefs.available": "10%"},
         "providerID": provider_id,
-        "registerWithTaints": taints,
         "resolvConf": "",
         "rotateCertificates": True,
         "runtimeRequestTimeout": "15m0s",
         "systemReserved": {"cpu": "500m", "memory": "2Gi"},
     }
+    if rules.taints_in_file:
+        document["registerWithTaints"] = [_taint(taint) for taint in taints]
     if rules.endpoint_in_file:
         document["containerRuntimeEndpoint"] = RUNTIME_ENDPOINT
     return yaml.safe_dump(document, sort_keys=True)
@@ -131,9 +134,9 @@ def cni_conf(facts: ClusterFacts) -> str:
     )
 
 
-def containerd_config(version: str) -> str:
+def containerd_config(version: str, windows: WindowsRelease) -> str:
     """Return containerd's configuration: version 3 for 2.x, version 2 for 1.x."""
-    image = pause_image(minor(version))
+    image = pause_image(minor(version), windows)
     major = kubelet_rules(minor(version)).containerd_major
     return (_CONTAINERD_2 if major == 2 else _CONTAINERD_1).format(
         image=image, bin=CNI_BIN, conf=CNI_CONF
@@ -208,6 +211,11 @@ def kubeconfig(facts: ClusterFacts, user: str, token: Secret) -> Secret:
         "current-context": user,
     }
     return Secret(yaml.safe_dump(document, sort_keys=True))
+
+
+def _taint(taint: Taint) -> dict[str, str]:
+    body = {"key": taint.key, "effect": taint.effect}
+    return body | ({"value": taint.value} if taint.value else {})
 
 
 def _json(document: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bootstrap.model.node import Taint
 from bootstrap.model.windows import kubelet_rules
 from bootstrap.planning.node_files import RUNTIME_ENDPOINT
 
@@ -26,6 +27,7 @@ class Identity:
     node_name: str
     address: str
     external_cloud: bool
+    taints: tuple[Taint, ...]
 
 
 def containerd(config: str) -> dict[str, object]:
@@ -37,7 +39,7 @@ def containerd(config: str) -> dict[str, object]:
 
 
 def kubelet(minor: int, identity: Identity) -> dict[str, object]:
-    """Return the kubelet's service; before 1.24 it writes its log by flags of its own."""
+    """Return the kubelet's service; what its file cannot say in this minor is said by flags."""
     rules = kubelet_rules(minor)
     flags = [
         r"--config=C:\k\kubelet.conf",
@@ -51,6 +53,9 @@ def kubelet(minor: int, identity: Identity) -> dict[str, object]:
     ]
     if identity.external_cloud:
         flags.append("--cloud-provider=external")
+    if not rules.taints_in_file:
+        taints = ",".join(f"{item.key}={item.value}:{item.effect}" for item in identity.taints)
+        flags.append(f"--register-with-taints={taints}")
     if not rules.endpoint_in_file:
         flags += ["--container-runtime=remote", f"--container-runtime-endpoint={RUNTIME_ENDPOINT}"]
     line = _logged(minor, KUBELET, flags)
