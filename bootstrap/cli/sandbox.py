@@ -161,6 +161,7 @@ def status(*, name: str, output: str) -> None:
         _write(running.document(__version__) | {"status": state}, output)
         return
     _show(running, output)
+    click.echo(f"API server  {state.get('kubernetes')}")
     for kind in ("nodes", "windowsHosts", "faults"):
         rows = state.get(kind)
         click.echo(f"{kind}:")

@@ -15,8 +15,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from bootstrap.errors import BootstrapError
-from bootstrap.sandbox.errors import NoSandboxError, UnknownFaultError
+from bootstrap.errors import BootstrapError, ExitCode
+from bootstrap.sandbox.errors import NoSandboxError
 
 SOCKET_NAME = "control.sock"
 Json = Mapping[str, object]
@@ -71,9 +71,13 @@ class ControlServer:
             request = json.loads(line)
             return {"ok": True, "result": self._handler(request)}
         except BootstrapError as error:
-            return {"ok": False, "error": error.message, "command": error.command}
+            return _refusal(error.message, error.exit_code, error.command)
         except (ValueError, KeyError, TypeError) as error:
-            return {"ok": False, "error": f"bad request: {error!r}", "command": ""}
+            return _refusal(f"bad request: {error!r}", ExitCode.USAGE, "")
+
+
+def _refusal(message: str, code: ExitCode, command: str) -> Json:
+    return {"ok": False, "error": message, "exitCode": int(code), "command": command}
 
 
 def _exchange(folder: Path, request: Json, timeout_s: float) -> bytes:
@@ -97,11 +101,13 @@ def ask(folder: Path, request: Json, *, timeout_s: float = 30.0) -> dict[str, ob
             evidence=str(error),
             command="bootstrap sandbox up --store DIR --detach",
         ) from error
-    answer = (
-        json.loads(line) if line else {"ok": False, "error": "the sandbox closed the connection"}
-    )
-    if not answer.get("ok"):
-        raise UnknownFaultError(str(answer.get("error")), command=str(answer.get("command", "")))
+    if not line:
+        raise NoSandboxError(f"the sandbox in {folder} went away while it was asked")
+    answer = json.loads(line)
+    if not answer["ok"]:
+        refused = BootstrapError(answer["error"], command=answer["command"])
+        refused.exit_code = ExitCode(answer["exitCode"])
+        raise refused
     result = answer["result"]
     if not isinstance(result, dict):
         raise NoSandboxError("the sandbox gave no object", evidence=repr(result))

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bootstrap.sandbox import addons, programs
 from bootstrap.sandbox.addresses import AddressMap, claim_slot
 from bootstrap.sandbox.cloud_controller import CloudController
+from bootstrap.sandbox.cluster_client import ApiError, ApiUnreachable
 from bootstrap.sandbox.control_plane import ControlPlane
 from bootstrap.sandbox.errors import StartError, UnknownFaultError
 from bootstrap.sandbox.faults import FaultBoard, find_fault
@@ -81,6 +82,12 @@ class World:
 
     def answer(self, request: Mapping[str, object], stop: threading.Event) -> dict[str, object]:
         """Answer one request of the control socket."""
+        try:
+            return self._respond(request, stop)
+        except (ApiError, ApiUnreachable) as error:
+            raise StartError(f"the Kubernetes API refused: {error}") from error
+
+    def _respond(self, request: Mapping[str, object], stop: threading.Event) -> dict[str, object]:
         match request.get("request"):
             case "status":
                 return self._status()
@@ -141,11 +148,12 @@ class World:
         self._hosts.start()
         world_faults = WorldFaults(aws=aws, control_plane=plane, store=self._store)
         self._closing.callback(world_faults.close)
+        _await_ready(plane, stop)
+        progress("Linux nodes are Ready")
+        # A whole world first: it could not come up with its API server down.
         for name, node in self.faults.active():
             world_faults.changed(find_fault(name), node, True)
         self.faults.listen(world_faults.changed)
-        _await_ready(plane, stop)
-        progress("Linux nodes are Ready")
 
     def _subnets(self) -> list[str]:
         entries = self._store.spec.get("subnets") or []
@@ -184,9 +192,10 @@ class World:
         plane, pods, hosts = self._plane, self._pods, self._hosts
         if plane is None or pods is None or hosts is None:
             raise StartError("the sandbox is not up yet")
-        nodes = [_node_row(node) for node in plane.admin_client().list("/api/v1/nodes")]
+        nodes, problem = _nodes(plane)
         systems = {row["node"]: row["os"] for row in nodes}
         return {
+            "kubernetes": problem or "answers",
             "nodes": nodes,
             "pods": pods.rows(systems),
             "windowsHosts": hosts.rows(),
@@ -218,6 +227,14 @@ def _await_ready(plane: ControlPlane, stop: threading.Event) -> None:
             return
     if not stop.is_set():
         raise StartError("the Linux nodes did not become Ready", evidence=str(rows))
+
+
+def _nodes(plane: ControlPlane) -> tuple[list[dict[str, str]], str]:
+    """List the nodes; or none, and why the API server gave none."""
+    try:
+        return [_node_row(node) for node in plane.admin_client().list("/api/v1/nodes")], ""
+    except (ApiError, ApiUnreachable) as error:
+        return [], f"does not answer: {error}"
 
 
 def _node_row(node: Mapping[str, Any]) -> dict[str, str]:
