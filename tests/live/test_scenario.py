@@ -1,10 +1,10 @@
 """The whole scenario on a real AWS account and kops cluster: ``pytest --live tests/live``.
 
-It makes one EC2 instance (m5.xlarge unless BOOTSTRAP_LIVE_INSTANCE_TYPE says otherwise; about 0.4 USD
-an hour with its Windows licence and 100 GB of gp3) in the cluster of KOPS_CLUSTER_NAME and
+It makes one EC2 instance (m5.xlarge unless BOOTSTRAP_LIVE_INSTANCE_TYPE says otherwise; about 0.4
+USD an hour with its Windows licence and 100 GB of gp3) in the cluster of KOPS_CLUSTER_NAME and
 KOPS_STATE_STORE, joins it, validates it, and terminates it again, also after a failure. It never
-changes flannel: run ``bootstrap preflight --fix`` yourself first. The same scenario runs against the
-sandbox in ``tests/functional/test_live_scenario.py``.
+changes flannel: run ``bootstrap preflight --fix`` yourself first. The same scenario runs against
+the sandbox in ``tests/functional/test_live_scenario.py``.
 """
 
 from __future__ import annotations
