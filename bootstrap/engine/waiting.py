@@ -15,6 +15,7 @@ T = TypeVar("T")
 FIRST_PAUSE_S = 0.25
 PAUSE_GROWTH = 1.3
 LONGEST_PAUSE_S = 5.0
+GO_ON = "mend the cause, or allow more time; the same command goes on from here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,9 @@ class Waiter:
                 return found
             if self.clock.now() >= deadline:
                 raise DeadlineError(
-                    f"waited {timeout_s:.0f} s for {what}", evidence=last_seen() or "nothing seen"
+                    f"waited {timeout_s:.0f} s for {what}",
+                    evidence=last_seen() or "nothing seen",
+                    fix=GO_ON,
                 )
             self.clock.sleep(min(pause, max(0.0, deadline - self.clock.now())))
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S)
