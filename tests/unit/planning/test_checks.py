@@ -10,7 +10,7 @@ import pytest
 from bootstrap.model.cluster import NodeNaming
 from bootstrap.model.finding import CheckResult, Finding, Level
 from bootstrap.model.kubernetes import DaemonSetFacts, LeaseFacts
-from bootstrap.model.node import NodeName, NodeRequest, WindowsRelease
+from bootstrap.model.node import InstanceState, NodeName, NodeRequest, WindowsRelease
 from bootstrap.planning import checks
 from bootstrap.planning.checks import ClusterView, PoolView, View, run_checks
 from tests.unit.planning import builders as make
@@ -181,3 +181,119 @@ def test_names_of_checks_are_unique_and_meant_for_people() -> None:
     names = [rule.name for rule in checks.RULES]
     assert len(set(names)) == len(names)
     assert all(rule.meaning for rule in checks.RULES)
+
+
+@pytest.mark.parametrize("rule", [r for r in checks.RULES if r.needs_pool], ids=lambda r: r.name)
+def test_what_judges_a_pool_has_nothing_to_say_without_one(rule: checks.CheckRule) -> None:
+    assert list(rule.function(View(cluster=cluster()))) == []
+    (check,) = [c for c in run_checks(View(cluster=cluster())) if c.name == rule.name]
+    assert (check.result, check.reason) == (CheckResult.SKIP, "needs a pool")
+
+
+def findings(name: str, view: View) -> tuple[Finding, ...]:
+    (check,) = [item for item in run_checks(view) if item.name == name]
+    return check.findings
+
+
+def test_what_the_store_was_refused_for_is_passed_on() -> None:
+    refusal = Finding(level=Level.ERROR, name="CniServesWindows", target="x", message="m")
+    view = View(cluster=cluster(), support_findings=(refusal,))
+    assert failed(view) == {"StoreSupported"}
+    assert findings("StoreSupported", view) == (refusal,)
+
+
+def test_a_ca_that_is_one_of_several_is_the_clusters() -> None:
+    bundle = CA % "T0xE" + make.facts().ca_bundle
+    assert failed(View(cluster=cluster(identity=make.identity(ca_pem=bundle)))) == set()
+
+
+def test_a_wrong_kubeconfig_is_told_by_its_ca_or_by_its_nodes() -> None:
+    other_ca = cluster(identity=make.identity(ca_pem=CA % "QUJD"))
+    other_nodes = cluster(nodes=(make.kube_node(8, os="linux"),))
+    reasons = [
+        findings("KubeconfigMatchesCluster", View(cluster=view))[0].evidence["reason"]
+        for view in (other_ca, other_nodes)
+    ]
+    assert reasons == ["its CA is another one", "its nodes are other instances"]
+
+
+def test_nodes_without_a_provider_id_do_not_speak_against_the_kubeconfig() -> None:
+    bare = (make.kube_node(8, os="linux", provider_id=""),)
+    assert failed(View(cluster=cluster(nodes=bare))) == set()
+
+
+def test_node_local_dns_is_told_and_nothing_more() -> None:
+    network = replace(make.facts().network, node_local_dns=True)
+    view = View(cluster=cluster(facts=make.facts(network=network)))
+    (finding,) = findings("NodeLocalDns", view)
+    assert (finding.level, failed(view), warned(view)) == (Level.INFO, set(), set())
+    assert "Windows pods use 100.64.0.10" in finding.message
+
+
+def test_linux_that_is_not_ready_is_not_waited_for_by_flannel() -> None:
+    nodes = (
+        make.kube_node(9, os="linux"),
+        make.kube_node(7, os="linux", vni=1, ready=False),
+        make.kube_node(1, vni=1),
+    )
+    assert failed(View(cluster=cluster(nodes=nodes))) == set()
+
+
+def test_an_unconfigured_flannel_is_not_also_called_not_rolled_out() -> None:
+    nodes = (make.kube_node(9, os="linux", vni=1),)
+    view = View(cluster=cluster(nodes=nodes, flannel=make.flannel({"Type": "vxlan"})))
+    assert failed(view) == {"FlannelVniPort"}
+
+
+def test_version_skew_says_what_may_be_chosen() -> None:
+    (finding,) = findings(
+        "VersionSkew", View(cluster=cluster(), pool=pool(kubernetes_version="1.30.1"))
+    )
+    assert finding.fix == "choose 1.31 to 1.34"
+    old = cluster(identity=make.identity(version="v1.27.16"))
+    (finding,) = findings("VersionSkew", View(cluster=old, pool=pool()))
+    assert finding.fix == "choose 1.25 to 1.27"
+
+
+def test_only_new_nodes_take_addresses() -> None:
+    full = (make.subnet(available_addresses=0),)
+    there = cluster(instances=(make.instance(1),), nodes=(make.kube_node(1, os="linux"),))
+    assert failed(View(cluster=there, pool=pool(subnets=full))) == set()
+    unknown = (make.subnet(available_addresses=None),)
+    assert failed(View(cluster=cluster(), pool=pool(subnets=unknown))) == set()
+    assert failed(View(cluster=cluster(), pool=pool(subnets=()))) == set()
+
+
+def test_addresses_are_counted_subnet_by_subnet() -> None:
+    subnets = (make.subnet("eu-west-1a", available_addresses=1), make.subnet("eu-west-1b"))
+    names = tuple(NodeName(f"game-servers-{n}") for n in (1, 2, 3))
+    (finding,) = findings(
+        "SubnetAddresses", View(cluster=cluster(), pool=pool(names=names, subnets=subnets))
+    )
+    assert finding.target == "eu-west-1a"
+    assert finding.message == "1 free addresses, 2 are needed"
+
+
+def test_the_last_pod_cidr_may_be_used() -> None:
+    network = replace(make.facts().network, pod_cidr="100.96.0.0/23")
+    view = View(cluster=cluster(facts=make.facts(network=network)), pool=pool())
+    assert failed(view) == set()
+
+
+def test_an_image_that_does_not_tell_its_release_passes() -> None:
+    unknown = replace(make.IMAGE, release=None)
+    assert failed(View(cluster=cluster(), pool=pool(image=unknown))) == set()
+
+
+def test_a_key_that_ec2_does_not_know_the_type_of_passes() -> None:
+    assert failed(View(cluster=cluster(facts=make.facts(key_type="")))) == set()
+
+
+def test_a_name_of_the_same_pool_or_of_the_dead_is_free() -> None:
+    dead = make.instance(8, tags={"Name": "game-servers-1"}, state=InstanceState.TERMINATED)
+    instances = (make.instance(9, tags={}), make.instance(1), dead)
+    assert failed(View(cluster=cluster(instances=instances), pool=pool())) == set()
+
+
+def test_a_lock_that_nobody_living_holds_is_free() -> None:
+    assert warned(View(cluster=cluster(lock=LEASE))) == set()
