@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
@@ -17,6 +18,15 @@ from bootstrap.model.node import KubeNode, KubeNodeName, Taint
 
 Json = Mapping[str, Any]
 OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
+# Anybody who may ask for a certificate chooses these bytes; none of them may end the reading.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def node_from(item: Json) -> KubeNode:
@@ -191,7 +201,7 @@ def _content(encoded: str) -> dict[str, Any]:
         if not request.is_signature_valid:
             return {"parse_error": "its signature does not fit its key"}
         return _subject(request.subject) | _alternative_names(request) | _key(request)
-    except (ValueError, TypeError, x509.InvalidVersion) as exc:
+    except UNREADABLE as exc:
         return {"parse_error": f"no PKCS#10 request: {exc}"[:200]}
 
 
