@@ -1,28 +1,40 @@
-"""A sandbox for the tests of whole commands, and a way to call the command as a user does."""
+"""Sandboxes for the tests of whole commands, and a way to call the command as a user does.
+
+One sandbox serves all tests of a process; those that need flannel as kops left it start their own.
+Tests share it, so each has pools of its own.
+"""
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
+import jsonschema
 import pytest
+import yaml
 
+from bootstrap import schemas
 from bootstrap.resources import data_path
 from bootstrap.sandbox import programs
+from bootstrap.sandbox.cluster_client import ApiClient
 
 STORE = data_path("config") / "demo-store"
 TIMEOUT_S = 150
 COMMAND = [sys.executable, "-m", "bootstrap"]
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/windows-bootstrap/leases"
+LIVING = ["pending", "running", "stopping", "stopped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +47,14 @@ class Done:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The one JSON document on stdout."""
+        """The one JSON document on stdout, which is as its schema says."""
         found: dict[str, Any] = json.loads(self.out)
+        jsonschema.validate(found, schemas.schema_of(found["kind"]))
+        return found
+
+    def node(self, name: str) -> dict[str, Any]:
+        """Return one node of a RunResult."""
+        (found,) = [node for node in self.document["nodes"] if node["name"] == name]
         return found
 
 
@@ -47,7 +65,6 @@ class Sandbox:
     name: str
     env: Mapping[str, str]
     kubeconfig: str
-    extra: dict[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> Done:
         """Run a command to its end; without a traceback, whatever happens."""
@@ -62,63 +79,119 @@ class Sandbox:
         assert "Traceback" not in ended.stderr, ended.stderr
         return Done(code=ended.returncode, out=ended.stdout, err=ended.stderr)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command; its progress is on stderr."""
-        return subprocess.Popen(
+    def start(self, *arguments: str) -> Running:
+        """Start a command in a process group of its own, as a shell does."""
+        process = subprocess.Popen(
             [*COMMAND, *arguments],
             env=dict(self.env),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            process_group=0,
         )
+        return Running(process)
 
-    def fault(self, verb: str, name: str, *, node: str = "") -> None:
-        """Set or clear a fault."""
+    @contextlib.contextmanager
+    def broken(self, *faults: str, node: str = "") -> Iterator[None]:
+        """Break the world, or one node, for a while."""
         where = ["--node", node] if node else []
-        ended = self.run("sandbox", "fault", verb, name, *where, "--name", self.name)
+        try:
+            for fault in faults:
+                self._fault("set", fault, *where)
+            yield
+        finally:
+            for fault in faults:
+                self._fault("clear", fault, *where)
+
+    def _fault(self, verb: str, *arguments: str) -> None:
+        ended = self.run("sandbox", "fault", verb, *arguments, "--name", self.name)
         assert ended.code == 0, ended.err
 
-    def living(self, pool: str) -> list[dict[str, Any]]:
-        """List the living instances of a pool, asked of AWS itself."""
-        import boto3
-
-        ec2 = boto3.client(
+    def ec2(self) -> Any:
+        """Return a plain client of the sandbox's AWS."""
+        return boto3.client(
             "ec2",
             endpoint_url=self.env["AWS_ENDPOINT_URL"],
             region_name=self.env["AWS_REGION"],
             aws_access_key_id="x",
             aws_secret_access_key="x",
         )
-        states = ["pending", "running", "stopping", "stopped"]
-        found = ec2.describe_instances(
+
+    def living(self, pool: str) -> list[dict[str, Any]]:
+        """List the living instances of a pool, asked of AWS itself."""
+        found = self.ec2().describe_instances(
             Filters=[
                 {"Name": "tag:bootstrap/pool", "Values": [pool]},
-                {"Name": "instance-state-name", "Values": states},
+                {"Name": "instance-state-name", "Values": LIVING},
             ]
         )
         return [item for group in found["Reservations"] for item in group["Instances"]]
 
+    def api(self) -> ApiClient:
+        """Return a plain client of the cluster, made from the kubeconfig."""
+        config = yaml.safe_load(Path(self.kubeconfig).read_text(encoding="utf-8"))
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        host, port = cluster["server"].removeprefix("https://").split(":")
 
-def interrupt_at(process: subprocess.Popen[str], phase: str, number: int) -> tuple[int, str]:
-    """Send a signal when a phase has ended on stderr; returns exit code and all of stderr."""
-    seen = []
-    assert process.stderr is not None
-    for line in process.stderr:
-        seen.append(line)
-        if f" {phase}  " in line:
-            process.send_signal(number)
-            break
-    rest = process.communicate(timeout=TIMEOUT_S)[1]
-    return process.returncode, "".join(seen) + rest
+        def text(data: str) -> str:
+            return base64.b64decode(data).decode()
+
+        return ApiClient(
+            (host, int(port)),
+            cluster["tls-server-name"],
+            text(cluster["certificate-authority-data"]),
+            certificate=(text(user["client-certificate-data"]), text(user["client-key-data"])),
+        )
+
+    def leftovers(self) -> list[str]:
+        """List what a run must not leave: locks, and namespaces of probes that are not going."""
+        api = self.api()
+        spaces = [item["metadata"] for item in api.list("/api/v1/namespaces")]
+        return [lease["metadata"]["name"] for lease in api.list(LEASES)] + [
+            space["name"]
+            for space in spaces
+            if space["name"].startswith("windows-bootstrap-probe")
+            and not space.get("deletionTimestamp")
+        ]
 
 
-@pytest.fixture(scope="session")
-def sandbox() -> Iterator[Sandbox]:
-    """One sandbox on the shipped store; flannel is as kops left it until a test mends it."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A command that is under way."""
+
+    process: subprocess.Popen[str]
+
+    def wait_for(self, phase: str) -> str:
+        """Read progress until a phase has ended; returns what was read."""
+        assert self.process.stderr is not None
+        seen = []
+        for line in self.process.stderr:
+            seen.append(line)
+            if f" {phase}  " in line:
+                return "".join(seen)
+        raise AssertionError(f"it ended before {phase}:\n{''.join(seen)}")
+
+    def signal(self, number: int, *, group: bool = False) -> Done:
+        """Send a signal, to the whole group as a terminal does; then wait for the end."""
+        if group:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+        return self.end()
+
+    def end(self) -> Done:
+        """Wait for the end."""
+        out, err = self.process.communicate(timeout=TIMEOUT_S)
+        assert "Traceback" not in err, err
+        return Done(code=self.process.returncode, out=out, err=err)
+
+
+@contextlib.contextmanager
+def started_sandbox(name: str) -> Iterator[Sandbox]:
+    """Start a sandbox on the shipped store, and take it down."""
     cached = any(programs.cache_root().glob("*/kube-apiserver"))
     if not cached and not os.environ.get("KUBEBUILDER_ASSETS"):
         pytest.skip("no control-plane programs at hand: make demo gets them")
-    name = f"functional-{os.getpid()}"
     env = dict(os.environ)
     up = [*COMMAND, "sandbox", "up", "--store", str(STORE), "--detach", "--name", name]
     try:
@@ -127,17 +200,19 @@ def sandbox() -> Iterator[Sandbox]:
         )
         assert done.returncode == 0, done.stderr
         document = json.loads(done.stdout)
+        jsonschema.validate(document, schemas.schema_of("Sandbox"))
         yield Sandbox(name=name, env=env | document["env"], kubeconfig=str(document["kubeconfig"]))
     finally:
         subprocess.run([*COMMAND, "sandbox", "down", "--name", name], env=env, check=False)
 
 
 @pytest.fixture(scope="session")
-def ready(sandbox: Sandbox) -> Sandbox:
-    """The sandbox with flannel mended, so that nodes can join."""
-    done = sandbox.run("preflight", "--fix", "--yes")
-    assert done.code == 0, done.err
-    return sandbox
+def ready() -> Iterator[Sandbox]:
+    """A sandbox with flannel mended, so that nodes can join."""
+    with started_sandbox(f"functional-{os.getpid()}") as sandbox:
+        done = sandbox.run("preflight", "--fix", "--yes")
+        assert done.code == 0, done.err
+        yield sandbox
 
 
 @pytest.fixture
@@ -148,17 +223,23 @@ def short_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_for(condition: Any, timeout_s: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
     """Poll until something is true."""
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
+        assert time.monotonic() < deadline, f"after {timeout_s} s: {what}"
         time.sleep(0.1)
 
 
-def add_node(pool: str, *more: str, count: int = 1) -> Sequence[str]:
+def add_node(pool: str, *more: str, count: int = 1) -> list[str]:
     """Return the arguments of an add-node that acts."""
-    return ("add-node", "--pool", pool, "--count", str(count), "--yes", *more)
+    return ["add-node", "--pool", pool, "--count", str(count), "--yes", *more]
 
 
-SIGKILL, SIGINT, SIGTERM = signal.SIGKILL, signal.SIGINT, signal.SIGTERM
+def joins(sandbox: Sandbox, pool: str, *, count: int = 1) -> None:
+    """See that the command brings the pool to its end, with one instance for each node."""
+    done = sandbox.run(*add_node(pool, "-o", "json", count=count))
+    assert done.code == 0, done.err + done.out
+    assert [node["ready"] for node in done.document["nodes"]] == [True] * count
+    assert len(sandbox.living(pool)) == count
+    assert sandbox.leftovers() == []

@@ -1,99 +1,65 @@
-"""Things break, people interrupt, machines die: it is told, and the same command goes on."""
+"""Things break: it is told with its cause, and the same command goes on once they are mended."""
 
 from __future__ import annotations
 
-import pytest
+import re
+from pathlib import Path
 
-from tests.functional.conftest import (
-    SIGINT,
-    SIGKILL,
-    SIGTERM,
-    Sandbox,
-    add_node,
-    interrupt_at,
-)
+from tests.functional.conftest import Sandbox, add_node, joins
 
-
-def joins(sandbox: Sandbox, pool: str) -> None:
-    """See that the same command brings the pool to its end, with one instance."""
-    done = sandbox.run(*add_node(pool, "-o", "json"))
-    assert done.code == 0, done.err + done.out
-    assert [node["ready"] for node in done.document["nodes"]] == [True]
-    assert len(sandbox.living(pool)) == 1
+IMPATIENT = "apiVersion: bootstrap/v1\nkind: WindowsNodes\ntimeouts: {reachable: 4s}\n"
 
 
 def test_another_certificate_than_the_consoles_is_refused(ready: Sandbox) -> None:
-    ready.fault("set", "wrong-certificate", node="forged-1")
-    done = ready.run(*add_node("forged", "-o", "json"))
-    assert done.code == 77
-    assert done.document["nodes"][0]["error"]["name"] == "WinRmCertificateMismatch"
+    with ready.broken("wrong-certificate", node="forged-1"):
+        done = ready.run(*add_node("forged", "-o", "json"))
+    error = done.node("forged-1")["error"]
+    assert (done.code, error["name"]) == (77, "WinRmCertificateMismatch")
+    assert "do not log in" in error["fix"]
+    assert error["command"].startswith("aws ec2 get-console-output")
 
 
-def test_an_instance_that_dies_while_booting_is_told_and_replaced(ready: Sandbox) -> None:
-    ready.fault("set", "instance-dies-while-booting", node="mortal-1")
-    done = ready.run(*add_node("mortal", "-o", "json"))
+def test_hosts_that_stay_silent_end_at_the_deadline(ready: Sandbox, short_folder: Path) -> None:
+    path = short_folder / "bootstrap.yaml"
+    path.write_text(IMPATIENT)
+    with (
+        ready.broken("user-data-ignored", node="silent-1"),
+        ready.broken("password-never", node="silent-2"),
+    ):
+        done = ready.run(*add_node("silent", "-f", str(path), "-o", "json", count=2))
+    assert done.code == 6
+    unreached, unknown = (done.node(f"silent-{number}")["error"] for number in (1, 2))
+    assert "waited 4 s for WinRM" in unreached["message"]
+    assert "user data was not executed" in str(unreached["evidence"])
+    assert "waited 4 s for the Administrator password" in unknown["message"]
+    assert unreached["fix"] and unknown["fix"]
+
+
+def test_a_death_while_booting_and_a_wrong_checksum_are_told_and_overcome(ready: Sandbox) -> None:
+    with (
+        ready.broken("instance-dies-while-booting", node="unlucky-1"),
+        ready.broken("wrong-checksum", node="unlucky-2"),
+    ):
+        done = ready.run(*add_node("unlucky", "-o", "json", count=2))
     assert done.code == 69
-    assert done.document["nodes"][0]["error"]["name"] == "InstanceDied"
-    ready.fault("clear", "instance-dies-while-booting", node="mortal-1")
-    joins(ready, "mortal")
+    died, tampered = (done.node(f"unlucky-{number}") for number in (1, 2))
+    assert died["error"]["name"] == "InstanceDied"
+    assert died["instanceId"] in died["error"]["message"]
+    assert "WN0202" in tampered["error"]["message"]
+    assert len(set(re.findall(r"\b[0-9a-f]{64}\b", tampered["error"]["message"]))) == 2
+    joins(ready, "unlucky", count=2)
+    assert tampered["instanceId"] in {item["InstanceId"] for item in ready.living("unlucky")}
 
 
-def test_a_wrong_checksum_names_both_sums(ready: Sandbox) -> None:
-    ready.fault("set", "wrong-checksum", node="tampered-1")
-    done = ready.run(*add_node("tampered", "-o", "json"))
-    assert done.code == 69
-    assert "WN0202" in done.document["nodes"][0]["error"]["message"]
-    ready.fault("clear", "wrong-checksum", node="tampered-1")
-    joins(ready, "tampered")
-
-
-def test_a_host_that_reboots_in_the_middle_joins_all_the_same(ready: Sandbox) -> None:
-    ready.fault("set", "reboot-in-task", node="restless-1")
-    joins(ready, "restless")
-    ready.fault("clear", "reboot-in-task", node="restless-1")
+def test_a_reboot_in_the_middle_and_throttling_cost_time_not_the_node(ready: Sandbox) -> None:
+    with ready.broken("throttling"), ready.broken("reboot-in-task", node="restless-1"):
+        joins(ready, "restless")
 
 
 def test_no_capacity_is_told(ready: Sandbox) -> None:
-    ready.fault("set", "capacity-error")
-    try:
+    with ready.broken("capacity-error"):
         done = ready.run(*add_node("crowded", "-o", "json"))
-    finally:
-        ready.fault("clear", "capacity-error")
     assert done.code == 69
+    assert "InsufficientInstanceCapacity" in str(done.node("crowded-1")["error"])
+    assert done.node("crowded-1")["error"]["fix"]
     assert ready.living("crowded") == []
-
-
-@pytest.mark.parametrize(
-    ("number", "code", "phase"), [(SIGINT, 130, "trusted"), (SIGTERM, 143, "runtime-installed")]
-)
-def test_an_interrupt_says_what_exists_and_how_to_go_on(
-    ready: Sandbox, number: int, code: int, phase: str
-) -> None:
-    pool = f"halted-{number}"
-    process = ready.start(*add_node(pool))
-    ended, err = interrupt_at(process, phase, number)
-    assert ended == code, err
-    assert f"{pool}-1 is i-" in err
-    assert f"bootstrap add-node --pool {pool} --count 1 --yes" in err
-    assert "Traceback" not in err
-    joins(ready, pool)
-
-
-@pytest.mark.parametrize("phase", ["launched", "prepared", "csr-approved"])
-def test_killed_anywhere_the_same_command_converges(ready: Sandbox, phase: str) -> None:
-    pool = f"killed-{phase}"
-    process = ready.start(*add_node(pool))
-    interrupt_at(process, phase, SIGKILL)
-    joins(ready, pool)
-
-
-def test_of_two_runs_one_acts_and_the_other_names_it(ready: Sandbox) -> None:
-    first = ready.start(*add_node("twice"))
-    assert first.stderr is not None
-    next(line for line in first.stderr if " launched  " in line)
-    second = ready.run(*add_node("twice"))
-    assert second.code == 75
-    assert "another run holds the lock" in second.err
-    first.communicate(timeout=120)
-    assert first.returncode == 0
-    assert len(ready.living("twice")) == 1
