@@ -121,11 +121,16 @@ class LinuxNodes:
         spec = node_spec(instance, self._store)
         pair = self._plane.issue(f"system:node:{spec.name}", ("system:nodes",))
         client = self._plane.client(pair)
-        runtime = LinuxRuntime(client, spec)
+        runtime = LinuxRuntime(client, spec, has_flannel=has_flannel(self._store))
         kubelet = KubeletStandIn(client, spec, runtime, stop, runtime.readiness)
         thread = threading.Thread(target=kubelet.run, name=f"linux-{spec.name}", daemon=True)
         thread.start()
         self._threads.append(thread)
+
+
+def has_flannel(store: StoreDirectory) -> bool:
+    """Tell whether the cluster's pod network is flannel's."""
+    return "flannel" in (store.spec.get("networking") or {})
 
 
 def is_external_cloud(store: StoreDirectory) -> bool:
@@ -169,10 +174,13 @@ def _taints(instance: LinuxInstance) -> Sequence[dict[str, str]]:
 class LinuxRuntime:
     """Runs every pod; the flannel pod makes the node's network ready."""
 
-    def __init__(self, client: ApiClient, spec: NodeSpec) -> None:
+    def __init__(self, client: ApiClient, spec: NodeSpec, *, has_flannel: bool = True) -> None:
         self._client = client
         self._spec = spec
         self._has_network = threading.Event()
+        if not has_flannel:
+            # Other networks are not imitated; their nodes are Ready without.
+            self._has_network.set()
 
     def readiness(self) -> Readiness:
         """Ready once flannel has written its CNI configuration."""
