@@ -20,14 +20,14 @@ $Mark = '# bootstrap'
 function Set-DynamicPort {
     param($Ports)
     $shown = & netsh.exe @('int', 'ipv4', 'show', 'dynamicport', 'tcp')
-    if ($LASTEXITCODE -ne 0) { throw "WN0001 netsh ended with $LASTEXITCODE" }
+    if ($LASTEXITCODE -ne 0) { throw "WN0102 netsh ended with $LASTEXITCODE" }
     $numbers = @([regex]::Matches(($shown -join ' '), '\d+') | ForEach-Object { [int]$_.Value })
     $same = $numbers.Count -ge 2 -and $numbers[-2] -eq $Ports.start -and $numbers[-1] -eq $Ports.count
     if ($same) { return $false }
     if ($PSCmdlet.ShouldProcess('dynamic ports', "set to $($Ports.start)+$($Ports.count)")) {
         $range = @("start=$($Ports.start)", "num=$($Ports.count)")
         & netsh.exe (@('int', 'ipv4', 'set', 'dynamicport', 'tcp') + $range) | Out-Null
-        if ($LASTEXITCODE -ne 0) { throw "WN0001 netsh ended with $LASTEXITCODE" }
+        if ($LASTEXITCODE -ne 0) { throw "WN0102 netsh ended with $LASTEXITCODE" }
     }
     return $true
 }
@@ -38,8 +38,8 @@ function Set-PowerPlan {
     $active = & powercfg.exe @('/getactivescheme')
     if (($active -join ' ') -like "*$Guid*") { return $false }
     if ($PSCmdlet.ShouldProcess('power plan', "set to $Guid")) {
-        & powercfg.exe @('/setactive', $Guid)
-        if ($LASTEXITCODE -ne 0) { throw "WN0001 powercfg ended with $LASTEXITCODE" }
+        & powercfg.exe @('/setactive', $Guid) | Out-Null
+        if ($LASTEXITCODE -ne 0) { throw "WN0102 powercfg ended with $LASTEXITCODE" }
     }
     return $true
 }
@@ -77,7 +77,18 @@ function Test-RebootPending {
     return @($keys | Where-Object { Test-Path -Path $_ }).Count -gt 0
 }
 
-$wanted = ConvertFrom-Json -InputObject $Request
+function Read-Request {
+    param([string]$Text, [string[]]$Fields)
+    try { $parsed = ConvertFrom-Json -InputObject $Text }
+    catch { throw "WN0001 the request is no JSON: $($_.Exception.Message)" }
+    foreach ($field in $Fields) {
+        if ($null -eq $parsed.PSObject.Properties[$field]) { throw "WN0001 the request lacks the field $field" }
+    }
+    return $parsed
+}
+
+$fields = @('expectedBuild', 'dynamicPorts', 'powerPlan', 'defenderExclusions', 'hosts')
+$wanted = Read-Request -Text $Request -Fields $fields
 $version = Get-ItemProperty -Path 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion'
 $build = [int]$version.CurrentBuildNumber
 if ($wanted.expectedBuild -and $build -ne $wanted.expectedBuild) {

@@ -40,24 +40,42 @@ function Test-Network {
 
 function Add-Network {
     param($Network)
-    $policies = @(@{ Type = 'VSID'; VSID = $Network.vsid })
-    $options = @{
-        Type = 'Overlay'
-        Name = $Network.name
+    # Windows' own HostNetworkingService module lists and removes networks; HNS alone can make one.
+    $declaration = '[DllImport("vmcompute.dll")] public static extern void HNSCall(' +
+        '[MarshalAs(UnmanagedType.LPWStr)] string method, [MarshalAs(UnmanagedType.LPWStr)] string path, ' +
+        '[MarshalAs(UnmanagedType.LPWStr)] string request, [MarshalAs(UnmanagedType.LPWStr)] out string response);'
+    $hns = Add-Type -MemberDefinition $declaration -Namespace 'Bootstrap' -Name 'HnsCall' -PassThru
+    $subnet = @{
         AddressPrefix = $Network.prefix
-        Gateway = $Network.gateway
-        SubnetPolicies = $policies
+        GatewayAddress = $Network.gateway
+        Policies = @(@{ Type = 'VSID'; VSID = $Network.vsid })
     }
-    New-HnsNetwork @options | Out-Null
+    $body = @{ Type = 'Overlay'; Name = $Network.name; Subnets = @($subnet) }
+    $shown = ''
+    $hns::HNSCall('POST', '/networks/', (ConvertTo-Json -InputObject $body -Compress -Depth 6), [ref]$shown)
+    $made = ConvertFrom-Json -InputObject $shown
+    if (-not $made.Success) { throw "WN0502 HNS does not make the network $($Network.name): $shown" }
 }
 
-function Register-NetworkTask {
+function Start-NetworkTask {
+    $known = @(Get-ScheduledTask -TaskName $TaskName -ErrorAction SilentlyContinue)
+    if (@($known | Where-Object { $_.State -eq 'Running' }).Count -gt 0) { return }
     $arguments = "-NoProfile -ExecutionPolicy Bypass -Command ""& '$ScriptPath' -Detached " +
         "-Request (Get-Content -Raw -Path '$RequestPath')"""
     $action = New-ScheduledTaskAction -Execute 'powershell.exe' -Argument $arguments
     $trigger = New-ScheduledTaskTrigger -AtStartup
     $principal = New-ScheduledTaskPrincipal -UserId 'SYSTEM' -RunLevel Highest
     Register-ScheduledTask -TaskName $TaskName -Action $action -Trigger $trigger -Principal $principal -Force | Out-Null
+    Start-ScheduledTask -TaskName $TaskName
+}
+
+function Wait-Address {
+    param([string]$Address)
+    # The vSwitch takes the adapter's address over in 5 to 30 s.
+    for ($second = 0; $second -lt 60; $second++) {
+        if (@(Get-NetIPAddress -IPAddress $Address -ErrorAction SilentlyContinue).Count -gt 0) { return }
+        Start-Sleep -Seconds 1
+    }
 }
 
 function Add-MetadataRoute {
@@ -76,7 +94,7 @@ function Add-MetadataRoute {
         }
         $added += $address
     }
-    return , $added
+    return $added
 }
 
 function Update-SourceVip {
@@ -94,25 +112,39 @@ function Update-SourceVip {
     if (Get-Service -Name 'kube-proxy' -ErrorAction SilentlyContinue) { Restart-Service -Name 'kube-proxy' -Force }
 }
 
-$wanted = ConvertFrom-Json -InputObject $Request
+function Read-Request {
+    param([string]$Text, [string[]]$Fields)
+    try { $parsed = ConvertFrom-Json -InputObject $Text }
+    catch { throw "WN0001 the request is no JSON: $($_.Exception.Message)" }
+    foreach ($field in $Fields) {
+        if ($null -eq $parsed.PSObject.Properties[$field]) { throw "WN0001 the request lacks the field $field" }
+    }
+    return $parsed
+}
+
+$fields = @('managementAddress', 'gateway', 'network', 'metadataAddresses', 'overlay')
+$wanted = Read-Request -Text $Request -Fields $fields
 $present = Test-Network -Name $wanted.network.name
 $pending = $false
 $added = @()
-if ($present) {
-    $added = @(Add-MetadataRoute -Wanted $wanted)
-}
-elseif ($Detached) {
-    # The session that started this task gets its answer before the connection is cut.
-    Start-Sleep -Seconds 2
-    Add-Network -Network $wanted.network
+if ($Detached) {
+    if (-not $present) {
+        # The session that started this task gets its answer before the connection is cut.
+        Start-Sleep -Seconds 2
+        Add-Network -Network $wanted.network
+    }
+    Wait-Address -Address $wanted.managementAddress
     $added = @(Add-MetadataRoute -Wanted $wanted)
     if (Test-Path -Path $wanted.overlay.kubeProxyConfig) { Update-SourceVip -Overlay $wanted.overlay }
 }
+elseif ($present) {
+    $added = @(Add-MetadataRoute -Wanted $wanted)
+}
 else {
+    Get-ManagementInterface -Address $wanted.managementAddress | Out-Null
     $pending = $true
     if ($PSCmdlet.ShouldProcess($wanted.network.name, 'make the network in a task')) {
-        Register-NetworkTask
-        Start-ScheduledTask -TaskName $TaskName
+        Start-NetworkTask
     }
 }
 $answer = [ordered]@{

@@ -107,9 +107,19 @@ function Install-Artifact {
     }
 }
 
+function Read-Request {
+    param([string]$Text, [string[]]$Fields)
+    try { $parsed = ConvertFrom-Json -InputObject $Text }
+    catch { throw "WN0001 the request is no JSON: $($_.Exception.Message)" }
+    foreach ($field in $Fields) {
+        if ($null -eq $parsed.PSObject.Properties[$field]) { throw "WN0001 the request lacks the field $field" }
+    }
+    return $parsed
+}
+
 [Net.ServicePointManager]::SecurityProtocol = [Net.SecurityProtocolType]::Tls12
 $ProgressPreference = 'SilentlyContinue'
-$wanted = ConvertFrom-Json -InputObject $Request
+$wanted = Read-Request -Text $Request -Fields @('artifacts', 'manifest', 'proxy')
 $known = Read-Manifest -Path $wanted.manifest
 $results = @()
 foreach ($artifact in @($wanted.artifacts)) {

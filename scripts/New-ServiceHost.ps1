@@ -91,7 +91,17 @@ public class ServiceHost : ServiceBase {
 }
 '@
 
-$wanted = ConvertFrom-Json -InputObject $Request
+function Read-Request {
+    param([string]$Text, [string[]]$Fields)
+    try { $parsed = ConvertFrom-Json -InputObject $Text }
+    catch { throw "WN0001 the request is no JSON: $($_.Exception.Message)" }
+    foreach ($field in $Fields) {
+        if ($null -eq $parsed.PSObject.Properties[$field]) { throw "WN0001 the request lacks the field $field" }
+    }
+    return $parsed
+}
+
+$wanted = Read-Request -Text $Request -Fields @('path')
 $sourcePath = "$($wanted.path).cs"
 $present = ''
 if ((Test-Path -Path $wanted.path) -and (Test-Path -Path $sourcePath)) {

@@ -26,14 +26,15 @@ function Add-Folder {
 function Test-Content {
     param([string]$Path, [byte[]]$Wanted)
     if (-not (Test-Path -Path $Path)) { return $false }
-    $present = [byte[]]@(Get-Content -Path $Path -Encoding Byte -ReadCount 0)
-    return [Convert]::ToBase64String($present) -eq [Convert]::ToBase64String($Wanted)
+    $digest = [System.Security.Cryptography.SHA256]::Create().ComputeHash($Wanted)
+    $hash = [System.BitConverter]::ToString($digest).Replace('-', '')
+    return (Get-FileHash -Path $Path -Algorithm SHA256).Hash -eq $hash
 }
 
 function Protect-File {
     param([string]$Path)
     & icacls.exe @($Path, '/inheritance:r', '/grant:r', '*S-1-5-18:F', '/grant:r', '*S-1-5-32-544:F') | Out-Null
-    if ($LASTEXITCODE -ne 0) { throw "WN0001 icacls ended with $LASTEXITCODE for $Path" }
+    if ($LASTEXITCODE -ne 0) { throw "WN0301 icacls ended with $LASTEXITCODE for $Path" }
 }
 
 function Write-NodeFile {
@@ -51,7 +52,17 @@ function Write-NodeFile {
     return $true
 }
 
-$wanted = ConvertFrom-Json -InputObject $Request
+function Read-Request {
+    param([string]$Text, [string[]]$Fields)
+    try { $parsed = ConvertFrom-Json -InputObject $Text }
+    catch { throw "WN0001 the request is no JSON: $($_.Exception.Message)" }
+    foreach ($field in $Fields) {
+        if ($null -eq $parsed.PSObject.Properties[$field]) { throw "WN0001 the request lacks the field $field" }
+    }
+    return $parsed
+}
+
+$wanted = Read-Request -Text $Request -Fields @('folders', 'files')
 $folders = @(@($wanted.folders) | Where-Object { Add-Folder -Path $_ })
 $files = @(@($wanted.files) | Where-Object { Write-NodeFile -File $_ } | ForEach-Object { $_.path })
 $answer = [ordered]@{

@@ -13,14 +13,31 @@ param([Parameter(Mandatory = $true)][string]$Request)
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 
-$wanted = ConvertFrom-Json -InputObject $Request
-$present = @(& $wanted.ctr @('--namespace', 'k8s.io', 'images', 'list', '--quiet'))
-if ($LASTEXITCODE -ne 0) { throw "WN0801 ctr images list ended with $LASTEXITCODE" }
+function Invoke-Ctr {
+    param([string]$Program, [string[]]$Arguments)
+    # Windows PowerShell makes an error of each line on stderr; Stop would throw the first warning.
+    $ErrorActionPreference = 'Continue'
+    & $Program (@('--namespace', 'k8s.io') + $Arguments) 2>&1 | ForEach-Object { "$_" }
+}
+
+function Read-Request {
+    param([string]$Text, [string[]]$Fields)
+    try { $parsed = ConvertFrom-Json -InputObject $Text }
+    catch { throw "WN0001 the request is no JSON: $($_.Exception.Message)" }
+    foreach ($field in $Fields) {
+        if ($null -eq $parsed.PSObject.Properties[$field]) { throw "WN0001 the request lacks the field $field" }
+    }
+    return $parsed
+}
+
+$wanted = Read-Request -Text $Request -Fields @('ctr', 'images')
+$present = @(Invoke-Ctr -Program $wanted.ctr -Arguments @('images', 'list', '--quiet'))
+if ($LASTEXITCODE -ne 0) { throw "WN0801 ctr images list ended with ${LASTEXITCODE}: $($present -join ' ')" }
 $missing = @(@($wanted.images) | Where-Object { $present -notcontains $_ })
 foreach ($image in $missing) {
     if (-not $PSCmdlet.ShouldProcess($image, 'pull')) { continue }
-    $shown = & $wanted.ctr @('--namespace', 'k8s.io', 'images', 'pull', $image) 2>&1
-    if ($LASTEXITCODE -ne 0) { throw "WN0801 $image cannot be pulled: $(@($shown)[-1])" }
+    $shown = @(Invoke-Ctr -Program $wanted.ctr -Arguments @('images', 'pull', $image))
+    if ($LASTEXITCODE -ne 0) { throw "WN0801 $image cannot be pulled: $($shown | Select-Object -Last 1)" }
 }
 $answer = [ordered]@{
     changed = $missing.Count -gt 0

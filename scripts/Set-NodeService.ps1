@@ -56,13 +56,20 @@ function Invoke-ServiceControl {
 
 function Register-NodeService {
     param($Service, $Setting)
+    # Not through sc.exe: Windows PowerShell passes quotes inside of an argument on unescaped.
+    if ($null -eq $Setting) {
+        New-Service -Name $Service.name -BinaryPathName $Service.binaryPath -StartupType Automatic | Out-Null
+    }
+    else {
+        $present = Get-CimInstance -ClassName Win32_Service -Filter "Name='$($Service.name)'"
+        $change = @{ PathName = $Service.binaryPath }
+        $code = (Invoke-CimMethod -InputObject $present -MethodName Change -Arguments $change).ReturnValue
+        if ($code -ne 0) { throw "WN0401 service $($Service.name) cannot be changed: Win32_Service says $code" }
+    }
     $depend = '/'
     if (@($Service.dependencies).Count -gt 0) { $depend = @($Service.dependencies) -join '/' }
-    $verb = 'create'
-    if ($null -ne $Setting) { $verb = 'config' }
     Invoke-ServiceControl -Arguments @(
-        $verb, $Service.name, 'binPath=', $Service.binaryPath, 'start=', 'auto',
-        'depend=', $depend, 'DisplayName=', $Service.displayName
+        'config', $Service.name, 'start=', 'auto', 'depend=', $depend, 'DisplayName=', $Service.displayName
     )
     # Delays are milliseconds, the reset is seconds; failureflag also counts an exit with an error as a failure.
     $actions = @(@($Service.recoveryDelaysMs) | ForEach-Object { "restart/$_" }) -join '/'
@@ -74,20 +81,26 @@ function Register-NodeService {
     if ($lines.Count -gt 0) {
         New-ItemProperty -Path $key -Name 'Environment' -PropertyType MultiString -Value $lines -Force | Out-Null
     }
+    elseif ($null -ne (Get-Value -Setting $Setting -Name 'Environment')) {
+        Remove-ItemProperty -Path $key -Name 'Environment'
+    }
 }
 
 function Set-State {
     param($Service, [bool]$Restart)
-    $current = Get-Service -Name $Service.name
-    if ($Service.state -eq 'stopped') {
-        if ($current.Status -ne 'Stopped') { Stop-Service -Name $Service.name -Force }
+    $current = (Get-Service -Name $Service.name).Status
+    try {
+        if ($Service.state -eq 'stopped') {
+            if ($current -ne 'Stopped') { Stop-Service -Name $Service.name -Force }
+        }
+        elseif ($Restart -and $current -eq 'Running') {
+            Restart-Service -Name $Service.name -Force
+        }
+        elseif ($current -ne 'Running') {
+            Start-Service -Name $Service.name
+        }
     }
-    elseif ($Restart -and $current.Status -eq 'Running') {
-        Restart-Service -Name $Service.name -Force
-    }
-    elseif ($current.Status -ne 'Running') {
-        Start-Service -Name $Service.name
-    }
+    catch { throw "WN0401 $($_.Exception.Message)" }
     $expected = if ($Service.state -eq 'stopped') { 'Stopped' } else { 'Running' }
     for ($second = 0; (Get-Service -Name $Service.name).Status -ne $expected; $second++) {
         if ($second -ge $StartSeconds) {
@@ -105,7 +118,17 @@ function Test-State {
     return $found.Status -eq $expected
 }
 
-$wanted = ConvertFrom-Json -InputObject $Request
+function Read-Request {
+    param([string]$Text, [string[]]$Fields)
+    try { $parsed = ConvertFrom-Json -InputObject $Text }
+    catch { throw "WN0001 the request is no JSON: $($_.Exception.Message)" }
+    foreach ($field in $Fields) {
+        if ($null -eq $parsed.PSObject.Properties[$field]) { throw "WN0001 the request lacks the field $field" }
+    }
+    return $parsed
+}
+
+$wanted = Read-Request -Text $Request -Fields @('services')
 $results = @()
 foreach ($service in @($wanted.services)) {
     $setting = Get-Setting -Name $service.name

@@ -52,7 +52,17 @@ function Invoke-HostLocal {
     return $shown -join "`n"
 }
 
-$wanted = ConvertFrom-Json -InputObject $Request
+function Read-Request {
+    param([string]$Text, [string[]]$Fields)
+    try { $parsed = ConvertFrom-Json -InputObject $Text }
+    catch { throw "WN0001 the request is no JSON: $($_.Exception.Message)" }
+    foreach ($field in $Fields) {
+        if ($null -eq $parsed.PSObject.Properties[$field]) { throw "WN0001 the request lacks the field $field" }
+    }
+    return $parsed
+}
+
+$wanted = Read-Request -Text $Request -Fields @('network', 'hostLocal', 'template', 'config')
 $subnet = Get-Subnet -Name $wanted.network
 $prefix = Get-Prefix -Subnet $subnet
 $vip = Find-Reservation -Folder "C:\var\lib\cni\networks\$($wanted.network)" -Prefix $prefix

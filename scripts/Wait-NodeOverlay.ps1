@@ -23,7 +23,17 @@ function Get-Overlay {
     return $found[0]
 }
 
-$wanted = ConvertFrom-Json -InputObject $Request
+function Read-Request {
+    param([string]$Text, [string[]]$Fields)
+    try { $parsed = ConvertFrom-Json -InputObject $Text }
+    catch { throw "WN0001 the request is no JSON: $($_.Exception.Message)" }
+    foreach ($field in $Fields) {
+        if ($null -eq $parsed.PSObject.Properties[$field]) { throw "WN0001 the request lacks the field $field" }
+    }
+    return $parsed
+}
+
+$wanted = Read-Request -Text $Request -Fields @('network', 'timeoutSeconds')
 $overlay = $null
 for ($second = 0; $second -le $wanted.timeoutSeconds; $second += 2) {
     $overlay = Get-Overlay -Name $wanted.network

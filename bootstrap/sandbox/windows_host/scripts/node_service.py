@@ -82,7 +82,7 @@ def _set_state(host: WindowsHost, wanted: Request, *, restart: bool) -> None:
             host.services.start(name)
     except ServiceError as error:
         raise Thrown(
-            f"Failed to start service '{service.display_name} ({name})': {error}"
+            f"WN0401 Failed to start service '{service.display_name} ({name})': {error}"
         ) from error
     timeout_s = max(_SHORTEST_TIMEOUT_S, _STATE_TIMEOUT_S * host.spec.time_factor)
     deadline = time.monotonic() + timeout_s
