@@ -73,7 +73,7 @@ FLOORS = {
 ADAPTER_LIBRARIES = {
     "bootstrap.adapters.ec2": {"boto3", "botocore", "cryptography"},
     "bootstrap.adapters.state_store": {"boto3", "botocore"},
-    "bootstrap.adapters.kubernetes_api": {"kubernetes", "urllib3", "cryptography"},
+    "bootstrap.adapters.kubernetes_api": {"kubernetes", "urllib3", "cryptography", "yaml"},
     "bootstrap.adapters.winrm_shell": {"winrm", "requests", "urllib3", "cryptography"},
     "bootstrap.adapters.ssh_tunnel": {"paramiko"},
     "bootstrap.adapters.playbooks": {"ansible_runner"},

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import urllib3.exceptions
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
@@ -42,6 +43,8 @@ FLANNEL_DAEMON_SET = "kube-flannel-ds"
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 UPDATE_TRIES = 5
+# What the client lets through of a file that is no kubeconfig.
+UNUSABLE = (config.ConfigException, yaml.YAMLError, OSError, ValueError, KeyError, TypeError)
 
 Json = dict[str, Any]
 
@@ -56,7 +59,7 @@ def client_from_kubeconfig(path: str, context: str) -> client.ApiClient:
             client_configuration=settings,
             persist_config=False,
         )
-    except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as exc:
+    except UNUSABLE as exc:
         raise AccessError(
             f"the kubeconfig cannot be used: {exc}",
             target=path or "default kubeconfig",
@@ -317,7 +320,12 @@ class KubernetesApi:
         if not lease.resource_version:
             return kube_objects.lease_from(self._call("POST", LEASES, body))
         metadata["resourceVersion"] = lease.resource_version
-        return kube_objects.lease_from(self._call("PUT", f"{LEASES}/{quote(lease.name)}", body))
+        # Not PUT: of a Lease that is gone, the API server would make a new one without a word.
+        try:
+            path = f"{LEASES}/{quote(lease.name)}"
+            return kube_objects.lease_from(self._call("PATCH", path, body, MERGE))
+        except NotFoundError as exc:
+            raise ConflictError("the Lease is gone", target=lease.name) from exc
 
     def delete_lease(self, name: str, *, resource_version: str) -> None:
         """Delete a Lease that is still the one that was read."""
