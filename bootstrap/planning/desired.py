@@ -59,6 +59,7 @@ def pool_subnets(request: NodeRequest, facts: ClusterFacts) -> tuple[Subnet, ...
                 target=name,
                 evidence=f"subnets: {', '.join(sorted(known))}",
                 fix=f"did you mean {near[0]!r}?" if near else "use one of these names",
+                command=f"bootstrap add-node --subnet {near[0] if near else 'NAME'} ...",
             )
     return tuple(known[name] for name in request.pool.subnets)
 

@@ -496,7 +496,7 @@ def test_error_code_decides_what_kind_of_error_it_is(code: str, kind: type[Boots
     with stub, pytest.raises(kind) as caught:
         port.start(InstanceId("i-1"))
     assert type(caught.value) is kind
-    assert caught.value.evidence == f"{code}: because"
+    assert caught.value.evidence == f"{code}: because (operation StartInstances)"
     assert caught.value.target == "i-1"
 
 

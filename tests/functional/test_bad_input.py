@@ -78,7 +78,7 @@ def test_credentials_that_do_not_serve_are_told(ready: Sandbox, fault: str, text
     with ready.broken(fault):
         done = ready.run(*add_node(POOL))
     assert done.code == 77
-    assert text in done.err
+    assert text in done.out + done.err
     assert ready.living(POOL) == []
 
 

@@ -103,7 +103,8 @@ def translated(action: str, target: str = "") -> Iterator[None]:
         yield
     except errors.ClientError as exc:
         error = exc.response.get("Error", {})
-        code, message = str(error.get("Code", "")), str(error.get("Message", ""))
+        code, text = str(error.get("Code", "")), str(error.get("Message", ""))
+        message = f"{text} (operation {exc.operation_name})"
         raise aws_failures.failure(code, message, action=action, target=target) from exc
     except _CREDENTIAL_ERRORS as exc:
         raise AccessError(
