@@ -21,8 +21,6 @@ LIMIT_S = 900.0
 NOT_COMPARED = (
     "network_prepare, flannel_overlay, kube_proxy, images: HNS, its source VIP and ctr have no"
     " stock module",
-    "the program that runs flanneld as a service: compiled by PowerShell, which win_shell cannot be"
-    " given on a simulated host",
 )
 """Parts of add-node's playbook that neither side does here."""
 

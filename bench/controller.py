@@ -12,8 +12,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bootstrap.adapters.playbooks import AnsiblePlaybookRunner
 from bootstrap.adapters.processes import LocalProcesses
 from bootstrap.model.host import HostTarget, PlaybookEnded, PlaybookHost, PlaybookRun
@@ -23,13 +21,11 @@ from bootstrap.resources import data_path
 
 PLAYBOOK = "our_node.yml"
 PLUGINS = "callback_plugins"
-LEFT_OUT = {"kubernetes_binaries": ("Compile the program that runs flanneld as a service",)}
-"""Role -> tasks that no stock module can do on a simulated host."""
 HERE = Path(__file__).resolve().parent
 
 
 def prepare(folder: Path) -> Path:
-    """Copy our playbooks without the tasks that are left out; returns their folder."""
+    """Copy our playbooks, with the benchmark's beside them; returns their folder."""
     playbooks = folder / "playbooks"
     shutil.copytree(data_path("playbooks"), playbooks)
     shutil.copy(HERE / PLAYBOOK, playbooks)
@@ -37,13 +33,6 @@ def prepare(folder: Path) -> Path:
     shutil.copytree(HERE / PLUGINS, playbooks / PLUGINS)
     # The roles find the scripts beside the playbooks.
     (folder / "scripts").symlink_to(data_path("scripts"))
-    for role, names in LEFT_OUT.items():
-        path = playbooks / "roles" / role / "tasks" / "main.yml"
-        tasks = yaml.safe_load(path.read_text())
-        kept = [task for task in tasks if task["name"] not in names]
-        if len(tasks) - len(kept) != len(names):
-            raise SystemExit(f"{role} has no longer the tasks {', '.join(names)}")
-        path.write_text(yaml.safe_dump(kept, sort_keys=False))
     return playbooks
 
 

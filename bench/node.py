@@ -70,6 +70,7 @@ def stock(given: Mapping[str, Any]) -> dict[str, Any]:
     ]
     return {
         "bench_ports": given["windows_base_host"]["dynamicPorts"],
+        "bench_firewall": given["windows_base_host"]["firewall"],
         "bench_power_plan": given["windows_base_host"]["powerPlan"],
         "bench_folders": deepest(folders),
         "bench_downloads": [_download(item) for item in wanted],

@@ -3,9 +3,10 @@
 Brings the host's own settings into the state that a Kubernetes node needs.
 .DESCRIPTION
 Checks the Windows build; sets the dynamic port range, the power plan, Defender's exclusions for the container
-runtime's folders, and lines in the hosts file for clusters whose API server no DNS knows. See README.md for the JSON.
+runtime's folders, firewall rules for what comes in, and lines in the hosts file for clusters whose API server no DNS
+knows. See README.md for the JSON.
 .PARAMETER Request
-JSON object: expectedBuild, dynamicPorts, powerPlan, defenderExclusions, hosts.
+JSON object: expectedBuild, dynamicPorts, powerPlan, defenderExclusions, firewall, hosts.
 .EXAMPLE
 powershell.exe -File Initialize-NodeHost.ps1 -Request (Get-Content -Raw -Path C:\k\host.json)
 #>
@@ -56,6 +57,24 @@ function Add-DefenderExclusion {
     return $true
 }
 
+function Set-FirewallRule {
+    param($Rules)
+    $changed = $false
+    foreach ($rule in $Rules) {
+        # The firewall spells addresses its own way (10.0.0.0/255.255.0.0); the text in the description is ours.
+        $text = "$($rule.protocol) $($rule.port) from $(@($rule.remote) -join ', ')"
+        $present = Get-NetFirewallRule -Name $rule.name -ErrorAction SilentlyContinue
+        if ($null -ne $present -and $present.Description -eq $text -and "$($present.Enabled)" -eq 'True') { continue }
+        $changed = $true
+        if (-not $PSCmdlet.ShouldProcess($rule.name, "allow $text")) { continue }
+        if ($null -ne $present) { Remove-NetFirewallRule -Name $rule.name }
+        $shown = @{ Name = $rule.name; DisplayName = $rule.name; Description = $text; Profile = 'Any' }
+        $from = @{ Protocol = $rule.protocol; LocalPort = $rule.port; RemoteAddress = @($rule.remote) }
+        New-NetFirewallRule @shown @from -Direction Inbound -Action Allow | Out-Null
+    }
+    return $changed
+}
+
 function Set-HostsEntry {
     param($Entries)
     $lines = @()
@@ -87,7 +106,7 @@ function Read-Request {
     return $parsed
 }
 
-$fields = @('expectedBuild', 'dynamicPorts', 'powerPlan', 'defenderExclusions', 'hosts')
+$fields = @('expectedBuild', 'dynamicPorts', 'powerPlan', 'defenderExclusions', 'firewall', 'hosts')
 $wanted = Read-Request -Text $Request -Fields $fields
 $version = Get-ItemProperty -Path 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion'
 $build = [int]$version.CurrentBuildNumber
@@ -98,6 +117,7 @@ $results = @(
     (Set-DynamicPort -Ports $wanted.dynamicPorts),
     (Set-PowerPlan -Guid $wanted.powerPlan),
     (Add-DefenderExclusion -Paths @($wanted.defenderExclusions)),
+    (Set-FirewallRule -Rules @($wanted.firewall)),
     (Set-HostsEntry -Entries @($wanted.hosts))
 )
 $answer = [ordered]@{

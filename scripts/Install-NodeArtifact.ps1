@@ -92,6 +92,8 @@ function Install-Artifact {
         foreach ($target in $sources.Keys) {
             New-Item -Path (Split-Path -Path $target -Parent) -ItemType Directory -Force | Out-Null
             Copy-Item -Path $sources[$target] -Destination $target -Force
+            # An archive's dates are years old; whoever watches this file has to see that it is new.
+            (Get-Item -Path $target).LastWriteTime = Get-Date
             $placed += [ordered]@{ path = $target; sha256 = (Get-FileHash -Path $target -Algorithm SHA256).Hash }
         }
         return [ordered]@{

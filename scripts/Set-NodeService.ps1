@@ -3,7 +3,8 @@
 Registers Windows services, with their recovery, and brings them into the wanted state.
 .DESCRIPTION
 Compares what the service control manager has with what is wanted: command line, dependencies, environment, automatic
-start, restart on failure. A service that runs and has changed, or that the request says to restart, is restarted.
+start, restart on failure. A service that runs is restarted when it has changed, or when one of the files that it
+watches was written after its process began.
 See README.md for the JSON.
 .PARAMETER Request
 JSON object: services.
@@ -110,6 +111,20 @@ function Set-State {
     }
 }
 
+function Test-Stale {
+    param($Service)
+    $running = Get-CimInstance -ClassName Win32_Service -Filter "Name='$($Service.name)'"
+    # A stopped service has the process id of the idle process.
+    if ($null -eq $running -or $running.ProcessId -eq 0) { return $false }
+    $process = Get-Process -Id $running.ProcessId -ErrorAction SilentlyContinue
+    if ($null -eq $process) { return $false }
+    foreach ($path in @($Service.watches)) {
+        if (-not (Test-Path -Path $path)) { continue }
+        if ((Get-Item -Path $path).LastWriteTime -gt $process.StartTime) { return $true }
+    }
+    return $false
+}
+
 function Test-State {
     param($Service)
     $found = Get-Service -Name $Service.name -ErrorAction SilentlyContinue
@@ -133,10 +148,11 @@ $results = @()
 foreach ($service in @($wanted.services)) {
     $setting = Get-Setting -Name $service.name
     $registered = Test-Registered -Service $service -Setting $setting
-    $changed = (-not $registered) -or $service.restart -or (-not (Test-State -Service $service))
+    $stale = Test-Stale -Service $service
+    $changed = (-not $registered) -or $stale -or (-not (Test-State -Service $service))
     if ($changed -and $PSCmdlet.ShouldProcess($service.name, 'configure')) {
         if (-not $registered) { Register-NodeService -Service $service -Setting $setting }
-        Set-State -Service $service -Restart ($service.restart -or -not $registered)
+        Set-State -Service $service -Restart ($stale -or -not $registered)
     }
     $results += [ordered]@{ name = $service.name; changed = [bool]$changed; state = $service.state }
 }

@@ -11,7 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bootstrap.model.cluster import CloudProviderMode, ClusterFacts, NameResolution
+from bootstrap.model.cluster import (
+    CloudProviderMode,
+    ClusterFacts,
+    NameResolution,
+    NetworkFacts,
+)
 from bootstrap.model.node import (
     DesiredNode,
     KubeNodeName,
@@ -25,6 +30,7 @@ from bootstrap.planning import node_files
 from bootstrap.planning import node_services as services
 from bootstrap.planning.artifacts import Artifact, ArtifactSet
 from bootstrap.planning.desired import BLOCKING_TAINT
+from bootstrap.planning.flannel import WINDOWS_PORT
 from bootstrap.planning.versions import minor
 
 MANIFEST = r"C:\k\manifest.json"
@@ -251,10 +257,23 @@ def _host(inputs: Inputs) -> Request:
         "dynamicPorts": DYNAMIC_PORTS,
         "powerPlan": HIGH_PERFORMANCE,
         "defenderExclusions": [r"C:\Program Files\containerd", r"C:\ProgramData\containerd"],
+        "firewall": _firewall(inputs.facts.network),
         "hosts": []
         if resolves
         else [{"address": address, "name": api.host} for address in api.addresses],
     }
+
+
+def _firewall(network: NetworkFacts) -> list[dict[str, object]]:
+    """Let the VPC in: API server and metrics to the kubelet, other nodes' VXLAN packets."""
+    inside = ipaddress.ip_network(network.vpc_cidr)
+    others = [ipaddress.ip_network(subnet.cidr) for subnet in network.subnets]
+    beyond = sorted({str(other) for other in others if not other.overlaps(inside)})
+    remote = [network.vpc_cidr, *beyond]
+    return [
+        {"name": "bootstrap-kubelet", "protocol": "TCP", "port": 10250, "remote": remote},
+        {"name": "bootstrap-overlay", "protocol": "UDP", "port": WINDOWS_PORT, "remote": remote},
+    ]
 
 
 def _network(inputs: Inputs) -> Request:

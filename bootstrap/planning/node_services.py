@@ -1,12 +1,14 @@
 """The Windows services of a node: command lines, dependencies, recovery. Pure.
 
 Order of a start: containerd, kubelet, flanneld (needs the Node's podCIDR), kube-proxy (needs the
-overlay network). Each restarts by itself; delays of ``sc failure`` are milliseconds.
+overlay network). Each restarts by itself; delays of ``sc failure`` are milliseconds. A service is
+restarted by the script when a file that it ``watches`` is newer than its process: so a run that was
+killed between a file and the restart is made good by the next one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bootstrap.model.node import Taint
@@ -35,7 +37,8 @@ def containerd(config: str) -> dict[str, object]:
     log = r"C:\var\log\containerd\containerd.log"
     exe = r'"C:\Program Files\containerd\containerd.exe"'
     line = f'{exe} --config "{config}" --log-file {log} --run-service'
-    return _service(CONTAINERD, "containerd", line)
+    watches = [config, r"C:\Program Files\containerd\containerd.exe"]
+    return _service(CONTAINERD, "containerd", line, watches=watches)
 
 
 def kubelet(minor: int, identity: Identity) -> dict[str, object]:
@@ -59,7 +62,8 @@ def kubelet(minor: int, identity: Identity) -> dict[str, object]:
     if not rules.endpoint_in_file:
         flags += ["--container-runtime=remote", f"--container-runtime-endpoint={RUNTIME_ENDPOINT}"]
     line = _logged(minor, KUBELET, flags)
-    return _service(KUBELET, "Kubernetes kubelet", line, needs=[CONTAINERD])
+    watches = [r"C:\k\kubelet.conf", r"C:\etc\kubernetes\pki\ca.crt", r"C:\k\kubelet.exe"]
+    return _service(KUBELET, "Kubernetes kubelet", line, needs=[CONTAINERD], watches=watches)
 
 
 def flanneld(identity: Identity) -> dict[str, object]:
@@ -74,14 +78,25 @@ def flanneld(identity: Identity) -> dict[str, object]:
     host = rf"{SERVICE_HOST} -log-file=C:\var\log\{FLANNELD}\{FLANNELD}.log"
     line = " ".join([host, r"C:\k\flanneld.exe", *flags])
     environment = {"NODE_NAME": identity.node_name}
-    return _service(FLANNELD, "flannel", line, needs=[KUBELET], environment=environment)
+    watches = [
+        r"C:\etc\kube-flannel\net-conf.json",
+        r"C:\etc\kubernetes\flannel.kubeconfig",
+        r"C:\k\flanneld.exe",
+    ]
+    service = _service(FLANNELD, "flannel", line, needs=[KUBELET], watches=watches)
+    return service | {"environment": environment}
 
 
 def kube_proxy(minor: int) -> dict[str, object]:
     """Return kube-proxy's service."""
     flags = [r"--config=C:\k\kube-proxy.conf", "--windows-service", "--v=2"]
     line = _logged(minor, KUBE_PROXY, flags)
-    return _service(KUBE_PROXY, "Kubernetes kube-proxy", line, needs=[FLANNELD])
+    watches = [
+        r"C:\k\kube-proxy.conf",
+        r"C:\etc\kubernetes\kube-proxy.kubeconfig",
+        r"C:\k\kube-proxy.exe",
+    ]
+    return _service(KUBE_PROXY, "Kubernetes kube-proxy", line, needs=[FLANNELD], watches=watches)
 
 
 def _runner(name: str) -> str:
@@ -101,16 +116,16 @@ def _service(
     line: str,
     *,
     needs: Sequence[str] = (),
-    environment: Mapping[str, str] | None = None,
+    watches: Sequence[str] = (),
 ) -> dict[str, object]:
     return {
         "name": name,
         "displayName": display_name,
         "binaryPath": line,
         "dependencies": list(needs),
-        "environment": dict(environment or {}),
+        "environment": {},
         "recoveryDelaysMs": list(RECOVERY_MS),
         "resetSeconds": RECOVERY_RESET_S,
         "state": "running",
-        "restart": False,
+        "watches": list(watches),
     }

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import yaml
+
 from bench.__main__ import options
-from bench.controller import LEFT_OUT, prepare
+from bench.controller import PLAYBOOK, prepare
 from bench.counting import FIRST, Row, heading, line, per_task, task_lines, verdicts
 from bench.hosts import Host, TimedCounters
 from bench.node import deepest, ours, stock
 from bench.state import differences
+from bootstrap.resources import data_path
 
 HOST = Host(name="bench-1", address="127.250.0.10", password="x", certificate="PEM\n")
 
@@ -90,10 +95,12 @@ def test_the_stock_playbook_writes_the_same_files_and_services() -> None:
     assert len(other["bench_downloads"]) == 5
 
 
-def test_our_playbook_loses_only_the_tasks_that_are_left_out(tmp_path) -> None:
-    text = (prepare(tmp_path) / "roles/kubernetes_binaries/tasks/main.yml").read_text()
-    assert "Install the Kubernetes binaries" in text
-    assert not any(name in text for name in LEFT_OUT["kubernetes_binaries"])
+def test_our_side_runs_the_very_roles_of_add_node(tmp_path) -> None:
+    playbooks = prepare(tmp_path)
+    named = yaml.safe_load((playbooks / PLAYBOOK).read_text())[0]["roles"]
+    for role in named:
+        tasks = Path("roles") / role / "tasks/main.yml"
+        assert (playbooks / tasks).read_bytes() == (data_path("playbooks") / tasks).read_bytes()
 
 
 def test_quick_is_one_host_without_latency() -> None:

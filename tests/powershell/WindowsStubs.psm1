@@ -158,6 +158,7 @@ function Set-VirtualService {
     param([string]$Command, [string]$Name, [string]$Status)
     if ($State.brokenServices -contains $Name) { throw "Failed to $($Command.Split('-')[0].ToLower()) service '$Name'." }
     if ($State.stuckServices -notcontains $Name) { Set-Field -Target $State.services -Name $Name -Value $Status }
+    if ($Status -eq 'Running') { Set-Field -Target $State.started -Name $Name -Value ([datetime]::UtcNow.Ticks) }
     Save-Change -Command $Command -Arguments @($Name)
 }
 
@@ -168,7 +169,19 @@ function Restart-Service { [CmdletBinding()] param([string]$Name, [switch]$Force
 function Get-CimInstance {
     [CmdletBinding()]
     param([string]$ClassName, [string]$Filter)
-    return [pscustomobject]@{ CimClass = $ClassName; Name = $Filter.Split("'")[1] }
+    $name = $Filter.Split("'")[1]
+    $status = Get-Field -Target $State.services -Name $name
+    if ($null -eq $status) { return }
+    $id = if ($status -eq 'Running') { 1000 + @($State.services.PSObject.Properties.Name).IndexOf($name) } else { 0 }
+    return [pscustomobject]@{ CimClass = $ClassName; Name = $name; ProcessId = $id }
+}
+
+function Get-Process {
+    [CmdletBinding()]
+    param([int]$Id)
+    $name = @($State.services.PSObject.Properties.Name)[$Id - 1000]
+    $started = [datetime]::new((Get-Field -Target $State.started -Name $name), 'Utc').ToLocalTime()
+    return [pscustomobject]@{ Id = $Id; StartTime = $started }
 }
 
 function Invoke-CimMethod {

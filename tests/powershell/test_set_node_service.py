@@ -9,6 +9,7 @@ from tests.powershell.windows_node import SERVICES, WindowsNode
 LINE = (
     r'"C:\Program Files\containerd\containerd.exe" --config "C:\Program Files\c.toml" --run-service'
 )
+CONFIG = r"C:\k\kubelet.conf"
 
 
 def service(**fields: Any) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def service(**fields: Any) -> dict[str, Any]:
         "recoveryDelaysMs": [10000, 30000],
         "resetSeconds": 300,
         "state": "running",
-        "restart": False,
+        "watches": [CONFIG, r"C:\k\none.conf"],
     }
     return {"services": [wanted | fields]}
 
@@ -75,9 +76,22 @@ def test_changed_command_line_is_set_and_the_service_restarted(node: WindowsNode
     assert done.commands[-1] == "Restart-Service"
 
 
-def test_asked_restart_restarts_without_registering_again(node: WindowsNode):
+def test_service_is_restarted_once_when_a_file_is_newer_than_its_process(node: WindowsNode):
+    node.write(CONFIG, "a: 1")
     node.run("Set-NodeService", service())
-    assert node.run("Set-NodeService", service(restart=True)).commands == ["Restart-Service"]
+    assert node.run("Set-NodeService", service()).answer["changed"] is False
+    node.write(CONFIG, "a: 2")
+    done = node.run("Set-NodeService", service(), "-WhatIf")
+    assert (done.answer["changed"], done.calls) == (True, []), done.error
+    assert node.run("Set-NodeService", service()).commands == ["Restart-Service"]
+    assert node.run("Set-NodeService", service()).answer["changed"] is False
+
+
+def test_stopped_service_that_watches_a_newer_file_is_started_not_restarted(node: WindowsNode):
+    node.run("Set-NodeService", service())
+    node.state["services"]["kubelet"] = "Stopped"
+    node.write(CONFIG, "a: 2")
+    assert node.run("Set-NodeService", service()).commands == ["Start-Service"]
 
 
 def test_service_without_dependencies_and_environment_is_right_the_second_time(node: WindowsNode):

@@ -54,6 +54,7 @@ class WindowsNode:
             "exitCodes": {},
             "registry": {VERSION: {"CurrentBuildNumber": "17763", "UBR": 6893}},
             "services": {},
+            "started": {},
             "brokenServices": [],
             "stuckServices": [],
             "dynamicPorts": [49152, 16384],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
@@ -107,6 +108,7 @@ class ServiceManager:
         self._runs[service.name.lower()] = _Run(stop, thread)
         service.state = ServiceState.RUNNING
         service.starts += 1
+        service.started_at = time.time()
         service.pid = 1000 + 4 * service.starts
         service.exit_code = 0
         thread.start()

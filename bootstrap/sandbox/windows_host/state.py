@@ -77,6 +77,8 @@ class Service:
     pid: int = 0
     exit_code: int = 0
     starts: int = 0
+    started_at: float = 0.0
+    """Seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,7 @@ def start(host: WindowsHost, name: str, command: str, *needs: str, **environment
         "recoveryDelaysMs": [10000],
         "resetSeconds": 3600,
         "state": "running",
-        "restart": False,
+        "watches": [],
     }
     outcome = SCRIPTS["Set-NodeService.ps1"](host, {"services": [service]}, False)
     assert not outcome.error, (outcome.error, host.state.events)

@@ -61,6 +61,9 @@ HOST_REQUEST: dict[str, Any] = {
     "dynamicPorts": {"start": 34000, "count": 31536},
     "powerPlan": "8c5e7fda-e8bf-4a96-9a85-a6e23a8c635c",
     "defenderExclusions": [r"C:\ProgramData\containerd"],
+    "firewall": [
+        {"name": "bootstrap-kubelet", "protocol": "TCP", "port": 10250, "remote": ["10.0.0.0/16"]}
+    ],
     "hosts": [{"address": "127.20.0.5", "name": "api.internal.tiny.example.com"}],
 }
 
@@ -69,6 +72,7 @@ def test_host_settings_are_made_once_and_not_in_check_mode():
     host = make_host()
     assert changes(host, "Initialize-NodeHost", HOST_REQUEST) == [True, True, False]
     assert host.state.dynamic_ports == (34000, 31536)
+    assert host.state.firewall["bootstrap-kubelet"].remote == "10.0.0.0/16"
 
 
 def test_hosts_file_keeps_foreign_lines_and_loses_entries_of_ours_that_are_gone():
@@ -163,7 +167,7 @@ def service(**fields: Any) -> dict[str, Any]:
         "recoveryDelaysMs": [10000],
         "resetSeconds": 3600,
         "state": "running",
-        "restart": False,
+        "watches": [],
     } | fields
     return {"services": [wanted]}
 
@@ -182,6 +186,15 @@ def test_service_is_registered_and_started_once():
     stop = run(host, "Set-NodeService", service(state="stopped"))
     assert stop.answer["services"] == [{"name": "containerd", "changed": True, "state": "stopped"}]
     eventually(lambda: not host.state.pipes)
+
+
+def test_service_is_restarted_once_when_a_file_that_it_watches_is_newer():
+    host = host_with_containerd()
+    wanted = service(watches=[r"C:\k\config.toml"])
+    assert changes(host, "Set-NodeService", wanted) == [True, True, False]
+    host.state.files.write(r"C:\k\config.toml", b"")
+    assert changes(host, "Set-NodeService", wanted) == [True, True, False]
+    assert host.state.services["containerd"].starts == 2
 
 
 def test_service_whose_program_is_missing_is_refused_in_windows_words():

@@ -18,6 +18,7 @@ from bootstrap.sandbox.windows_host.scripts import (
     node_host,
     node_image,
     node_network,
+    node_script,
     node_service,
     service_host,
 )
@@ -37,6 +38,7 @@ def _throwing(rendering: ScriptRendering) -> ScriptRendering:
 _RENDERINGS: Mapping[str, Callable[[WindowsHost, dict[str, Any], bool], ScriptOutcome]] = {
     "Initialize-NodeHost.ps1": node_host.initialize,
     "Install-NodeArtifact.ps1": node_artifact.install,
+    "Invoke-NodeScript.ps1": node_script.invoke,
     "New-ServiceHost.ps1": service_host.compile_host,
     "Set-NodeFile.ps1": node_file.set_files,
     "Set-NodeService.ps1": node_service.set_services,

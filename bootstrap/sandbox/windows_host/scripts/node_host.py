@@ -1,10 +1,11 @@
-"""Initialize-NodeHost: build, dynamic ports, power plan, Defender, hosts file."""
+"""Initialize-NodeHost: build, dynamic ports, power plan, Defender, firewall, hosts file."""
 
 from __future__ import annotations
 
 from bootstrap.sandbox.windows_host.contract import ScriptOutcome
 from bootstrap.sandbox.windows_host.host import WindowsHost
 from bootstrap.sandbox.windows_host.scripts.request import Request, Thrown, answer, field
+from bootstrap.sandbox.windows_host.state import FirewallRule
 
 HOSTS_FILE = r"C:\Windows\System32\drivers\etc\hosts"
 _MARK = "# bootstrap"
@@ -21,6 +22,7 @@ def initialize(host: WindowsHost, request: Request, check: bool) -> ScriptOutcom
             _set_ports(host, request, check),
             _set_power_plan(host, request, check),
             _add_exclusions(host, request, check),
+            _set_firewall(host, request, check),
             _set_hosts(host, request, check),
         ]
         return answer(
@@ -55,6 +57,22 @@ def _add_exclusions(host: WindowsHost, request: Request, check: bool) -> bool:
     if missing and not check:
         host.state.defender_exclusions |= missing
     return bool(missing)
+
+
+def _set_firewall(host: WindowsHost, request: Request, check: bool) -> bool:
+    rules = [
+        FirewallRule(
+            name=str(field(rule, "name")),
+            protocol=str(field(rule, "protocol")).lower(),
+            local_port=str(field(rule, "port")),
+            remote=",".join(field(rule, "remote")),
+        )
+        for rule in field(request, "firewall")
+    ]
+    wrong = [rule for rule in rules if host.state.firewall.get(rule.name.lower()) != rule]
+    if not check:
+        host.state.firewall.update({rule.name.lower(): rule for rule in wrong})
+    return bool(wrong)
 
 
 def _set_hosts(host: WindowsHost, request: Request, check: bool) -> bool:

@@ -23,13 +23,22 @@ def set_services(host: WindowsHost, request: Request, check: bool) -> ScriptOutc
         service = host.state.service(str(field(wanted, "name")))
         registered = service is not None and _is_as_wanted(service, wanted)
         in_state = service is not None and service.state is _expected(wanted)
-        changed = not registered or bool(field(wanted, "restart")) or not in_state
+        stale = service is not None and _is_stale(host, service, wanted)
+        changed = not registered or stale or not in_state
         if changed and not check:
             if not registered:
                 _register(host, wanted, service)
-            _set_state(host, wanted, restart=bool(wanted["restart"]) or not registered)
+            _set_state(host, wanted, restart=stale or not registered)
         results.append({"name": wanted["name"], "changed": changed, "state": wanted["state"]})
     return answer(changed=any(result["changed"] for result in results), services=results)
+
+
+def _is_stale(host: WindowsHost, service: Service, wanted: Request) -> bool:
+    """Tell whether a file that a running service watches is newer than its process."""
+    files = [host.state.files.get(str(path)) for path in field(wanted, "watches")]
+    return service.state is ServiceState.RUNNING and any(
+        file is not None and file.written > service.started_at for file in files
+    )
 
 
 def _expected(wanted: Request) -> ServiceState:
