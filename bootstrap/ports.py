@@ -182,6 +182,11 @@ class RemoteShell(Protocol):
     def check_login(self, target: HostTarget) -> str:
         """Log in over the pinned certificate and return the computer name."""
 
+    def run_script(
+        self, target: HostTarget, script: str, request: Mapping[str, object]
+    ) -> dict[str, object]:
+        """Run a script of ours and return its answer; RemoteError with what it threw."""
+
 
 class PlaybookRunner(Protocol):
     """ansible-runner."""

@@ -6,12 +6,14 @@ nothing else: no system store, no proxy, no variable of the environment, never a
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import socket
 import ssl
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +22,7 @@ from winrm import exceptions
 from winrm.protocol import Protocol
 
 from bootstrap.errors import AccessError, RemoteError
-from bootstrap.model.host import HostTarget
+from bootstrap.model.host import SCRIPT_LOADER, HostTarget
 
 CONNECT_TIMEOUT_S: Final = 5.0
 # Windows answers one operation within 20 s, or says that it has timed out (MS-WSMV).
@@ -28,6 +30,10 @@ OPERATION_TIMEOUT_S: Final = 20
 READ_TIMEOUT_S: Final = OPERATION_TIMEOUT_S + 10
 # A first login makes the user's profile; the slowest seen took some tens of seconds.
 LOGIN_TIMEOUT_S: Final = 120.0
+SCRIPT_TIMEOUT_S: Final = 300.0
+# A message holds 500 KB at most (MaxEnvelopeSizekb of WinRM); base64 takes a third more.
+_CHUNK: Final = 128 * 1024
+_UTF_8: Final = 65001
 
 
 class WinRmShell:
@@ -73,6 +79,55 @@ class WinRmShell:
             finally:
                 client.transport.close_session()
 
+    def run_script(
+        self, target: HostTarget, script: str, request: Mapping[str, object]
+    ) -> dict[str, object]:
+        """Run a script of ours in one command and return its answer."""
+        job = {"script": script, "request": json.dumps(request)}
+        with _pinned(target) as trust, _translated(target):
+            client = _client(target, trust)
+            try:
+                output, errors, code = _powershell(client, json.dumps(job).encode("ascii"))
+            finally:
+                client.transport.close_session()
+        return _answer(target, output, errors, code)
+
+
+def _answer(target: HostTarget, output: bytes, errors: bytes, code: int) -> dict[str, object]:
+    lines = output.decode("utf-8", errors="replace").strip().splitlines()
+    try:
+        found = json.loads(lines[-1]) if code == 0 and lines else None
+    except ValueError:
+        found = None
+    if isinstance(found, dict):
+        return found
+    shown = errors.decode("utf-8", errors="replace").strip()
+    raise RemoteError(
+        f"a script failed on {target.host}",
+        name="NodeScriptFailed",
+        target=target.host,
+        evidence=(shown or f"it ended with {code} and no answer")[:2000],
+        fix="see the table of codes in scripts/README.md",
+    )
+
+
+def _powershell(client: Protocol, data: bytes) -> tuple[bytes, bytes, int]:
+    """Run the loader of ``model.host`` with its input."""
+    encoded = base64.b64encode(SCRIPT_LOADER.encode("utf-16-le")).decode("ascii")
+    line = f"powershell.exe -NoProfile -NonInteractive -EncodedCommand {encoded}"
+    shell = client.open_shell(codepage=_UTF_8)
+    try:
+        command = client.run_command(shell, line)
+        for start in range(0, len(data), _CHUNK):
+            is_last = start + _CHUNK >= len(data)
+            client.send_command_input(shell, command, data[start : start + _CHUNK], end=is_last)
+        ended = _output(client, shell, command, SCRIPT_TIMEOUT_S)
+        client.cleanup_command(shell, command)
+    finally:
+        with contextlib.suppress(exceptions.WinRMError, exceptions.WinRMTransportError, OSError):
+            client.close_shell(shell, close_session=False)
+    return ended
+
 
 @contextlib.contextmanager
 def _pinned(target: HostTarget) -> Iterator[Path]:
@@ -112,17 +167,19 @@ def _hostname(client: Protocol) -> str:
     return output.decode("utf-8", errors="replace").strip()
 
 
-def _output(client: Protocol, shell: str, command: str) -> tuple[bytes, bytes, int]:
+def _output(
+    client: Protocol, shell: str, command: str, timeout_s: float = LOGIN_TIMEOUT_S
+) -> tuple[bytes, bytes, int]:
     """Collect output; pywinrm's own loop would wait for ever."""
     output, errors = b"", b""
-    deadline = time.monotonic() + LOGIN_TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         with contextlib.suppress(exceptions.WinRMOperationTimeoutError):
             part, wrong, code, done = client.get_command_output_raw(shell, command)
             output, errors = output + part, errors + wrong
             if done:
                 return output, errors, code
-    raise RemoteError(f"hostname gave no answer in {LOGIN_TIMEOUT_S:.0f} s")
+    raise RemoteError(f"a command gave no answer in {timeout_s:.0f} s")
 
 
 @contextlib.contextmanager

@@ -11,6 +11,23 @@ from bootstrap.model.secret import Secret
 WINRM_TLS_PORT = 5986
 FINGERPRINT_MARK = "BOOTSTRAP-WINRM-CERT-SHA256"
 """User data prints ``<mark> <sha256 of the DER, 64 hex digits>`` on a line of the EC2 console."""
+SCRIPT_LOADER = r"""$ProgressPreference = 'SilentlyContinue'
+[Console]::OutputEncoding = New-Object -TypeName System.Text.UTF8Encoding -ArgumentList $false
+try {
+    $text = @($input) -join ''
+    if (-not $text) { $text = [Console]::In.ReadToEnd() }
+    $job = ConvertFrom-Json -InputObject $text
+    & ([scriptblock]::Create($job.script)) -Request $job.request
+}
+catch {
+    [Console]::Error.WriteLine($_.Exception.Message)
+    exit 1
+}
+"""
+"""PowerShell that runs a script of ours, given as JSON (``script``, ``request``) on standard input.
+
+A command line of WinRM holds 8191 characters at most, which no script of ours fits in.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,13 @@ from bootstrap.errors import AccessError, RemoteError
 from bootstrap.model.host import HostTarget
 from bootstrap.model.node import NodeName
 from bootstrap.model.secret import Secret
+from bootstrap.planning import node_state
 from bootstrap.ports import RemoteShell
+from bootstrap.resources import data_path
+from bootstrap.sandbox.windows_host.host import WindowsHost
 from bootstrap.sandbox.windows_host.identity import self_signed
+from bootstrap.sandbox.windows_host.scripts import SCRIPTS
+from bootstrap.sandbox.windows_host.state import Service
 from tests.fakes.remote_shell import FakeHost, FakeRemoteShell
 from tests.sandbox.windows_host.simulated import World, running_host
 
@@ -125,3 +130,40 @@ def test_errors_do_not_show_the_password() -> None:
     with pytest.raises(RemoteError) as caught:
         WinRmShell().check_login(target)
     assert "hunter2" not in f"{caught.value.message} {caught.value.evidence}"
+
+
+def test_script_is_run_in_one_command_and_answers() -> None:
+    world = World()
+    with running_host(world, scripts=SCRIPTS) as host:
+        host.state.services["kubelet"] = Service(name="kubelet", binary_path=r"C:\k\kubelet.exe")
+        answer = WinRmShell().run_script(
+            _target_of(host, world), script("Get-NodeState"), node_state.request()
+        )
+        state = node_state.parse(answer)
+    assert state.errors == ()
+    assert [service.name for service in state.services or ()] == ["kubelet"]
+    assert state.windows is not None
+    assert state.windows.build == 17763
+    assert state.files == ()
+
+
+def test_script_that_throws_is_a_remote_error_with_its_text() -> None:
+    world = World()
+    with running_host(world, scripts=SCRIPTS) as host, pytest.raises(RemoteError) as caught:
+        WinRmShell().run_script(_target_of(host, world), script("Get-NodeState"), {})
+    assert caught.value.name == "NodeScriptFailed"
+    assert caught.value.evidence == "WN0001 the request lacks the field sections"
+
+
+def script(name: str) -> str:
+    return (data_path("scripts") / f"{name}.ps1").read_text(encoding="utf-8")
+
+
+def _target_of(host: WindowsHost, world: World) -> HostTarget:
+    return HostTarget(
+        node=NAME,
+        host=host.spec.address,
+        ca_pem=WinRmShell().certificate(host.spec.address, 5986),
+        user="Administrator",
+        password=Secret(world.passwords[0]),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bootstrap.errors import AccessError, BootstrapError, RemoteError
@@ -15,6 +16,8 @@ class FakeHost:
     certificate: str
     password: str
     computer_name: str = "EC2AMAZ-0000001"
+    answers: list[dict[str, object] | BootstrapError] = field(default_factory=list)
+    """What scripts answer or fail with, in their order."""
 
 
 @dataclass(kw_only=True)
@@ -47,6 +50,15 @@ class FakeRemoteShell:
             )
         self.logins.append(target.host)
         return host.computer_name
+
+    def run_script(
+        self, target: HostTarget, script: str, request: Mapping[str, object]
+    ) -> dict[str, object]:
+        self.check_login(target)
+        answer = self.hosts[target.host].answers.pop(0)
+        if isinstance(answer, BootstrapError):
+            raise answer
+        return answer
 
     def _host(self, host: str, port: int) -> FakeHost:
         if self.failure is not None:

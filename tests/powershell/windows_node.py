@@ -13,6 +13,7 @@ from typing import Any
 from bootstrap.resources import data_path
 
 STUBS = Path(__file__).with_name("WindowsStubs.psm1")
+STATE_STUBS = Path(__file__).with_name("StateStubs.psm1")
 SERVICES = "HKLM:\\SYSTEM\\CurrentControlSet\\Services"
 VERSION = "HKLM:\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
 _QUIET = {"DOTNET_CLI_TELEMETRY_OPTOUT": "1", "POWERSHELL_TELEMETRY_OPTOUT": "1"}
@@ -22,6 +23,7 @@ if (-not (Test-Path -Path 'C:\\')) {{
     New-PSDrive -Name C -PSProvider FileSystem -Root $env:PWSH_DRIVE_C -Scope Global | Out-Null
 }}
 Import-Module '{stubs}'
+{further}
 & '{script}' -Request ([System.IO.File]::ReadAllText('{request}')) {switches}
 """
 
@@ -47,6 +49,8 @@ class WindowsNode:
     def __init__(self, folder: Path, pwsh: str) -> None:
         self._folder = folder
         self._pwsh = pwsh
+        self.modules: tuple[Path, ...] = ()
+        """Modules with further stubs, imported after the first."""
         self.drive = folder / "c"
         self.drive.mkdir()
         self._state_file = folder / "state.json"
@@ -91,6 +95,7 @@ class WindowsNode:
         request_file.write_text(request if isinstance(request, str) else json.dumps(request))
         command = _RUN.format(
             stubs=STUBS,
+            further="\n".join(f"Import-Module '{path}'" for path in self.modules),
             script=data_path("scripts") / f"{script}.ps1",
             request=request_file,
             switches=" ".join(switches),

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from bootstrap import schemas
-from bootstrap.cli import documents, node_documents, tables, version
+from bootstrap.cli import documents, evidence_documents, node_documents, tables, version
 from bootstrap.cli.documents import Document
 from bootstrap.errors import ExitCode, RemoteError
 from bootstrap.model.cluster import SecurityGroupId, Subnet, SubnetType
@@ -176,6 +176,19 @@ DOCUMENTS: list[Document] = [
         kubeconfig="/tmp/k",
         endpoints={"aws": "http://127.0.0.1:1"},
         pid=1,
+    ),
+    evidence_documents.node_state_document(
+        {"windows": {"build": 17763}, "errors": [{"section": "hns", "message": "no"}]},
+        cluster=CLUSTER,
+        node="x-1",
+    ),
+    evidence_documents.bundle_document(
+        cluster=CLUSTER,
+        node="x-1",
+        path="x-1.tar.gz",
+        files=["node.json"],
+        missing=[("state.json", "no route to host")],
+        redactions=3,
     ),
     documents.document(
         "Config",

@@ -11,6 +11,7 @@ from typing import Any
 
 from bootstrap.sandbox.windows_host import identity, modules, userdata
 from bootstrap.sandbox.windows_host.contract import ScriptRendering
+from bootstrap.sandbox.windows_host.modules import powershell_module
 from bootstrap.sandbox.windows_host.modules.arguments import Refused
 from bootstrap.sandbox.windows_host.powershell import Interpreter
 from bootstrap.sandbox.windows_host.services import AgentFactory, ServiceManager
@@ -279,6 +280,10 @@ class WindowsHost:
     def knows_module(self, name: str) -> bool:
         """Tell whether a module is imitated."""
         return name in modules.MODULES
+
+    def run_script(self, script: str, request: str) -> tuple[str, str]:
+        """Run one of our scripts, sent as text; returns its answer, or '' and what it threw."""
+        return powershell_module.run_text(self, script, request)
 
     def run_module(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out an Ansible module; a reboot may come in the middle of it."""

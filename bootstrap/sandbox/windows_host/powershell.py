@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bootstrap.model.host import SCRIPT_LOADER
+
 _PROFILE = r"C:\Users\Administrator"
 TEMP = rf"{_PROFILE}\AppData\Local\Temp"
 _NULS = b"\n\0\0\0\0\n"
@@ -125,6 +127,9 @@ class Machine(Protocol):
     def knows_module(self, name: str) -> bool:
         """Tell whether a module is imitated."""
 
+    def run_script(self, script: str, request: str) -> tuple[str, str]:
+        """Run one of our scripts; returns its answer, or '' and what it threw."""
+
 
 class Interpreter:
     """PowerShell and cmd of one host."""
@@ -140,6 +145,8 @@ class Interpreter:
         script = decoded(line)
         if script is None:
             return Execution(lambda _: self._plain(line), takes_input=False)
+        if script == SCRIPT_LOADER:
+            return Execution(self._loaded, takes_input=True)
         takes_input = _BOOTSTRAP in script
         act = self._from_manifest if takes_input else (lambda _: self._script(script))
         return Execution(act, takes_input=takes_input)
@@ -174,6 +181,13 @@ class Interpreter:
             return Output()
         text = f"Remove-Item : Cannot find path '{path}' because it does not exist.\r\n"
         return Output(stderr=text.encode(), exit_code=1)
+
+    def _loaded(self, data: bytes) -> Output:
+        job = json.loads(data)
+        shown, thrown = self._machine.run_script(str(job["script"]), str(job["request"]))
+        if thrown:
+            return Output(stderr=f"{thrown}\r\n".encode(), exit_code=1)
+        return _text(shown)
 
     def _from_manifest(self, data: bytes) -> Output:
         head, separator, rest = data.partition(_NULS)

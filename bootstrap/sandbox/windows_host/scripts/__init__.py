@@ -20,6 +20,7 @@ from bootstrap.sandbox.windows_host.scripts import (
     node_network,
     node_script,
     node_service,
+    node_state,
     service_host,
 )
 from bootstrap.sandbox.windows_host.scripts.request import Thrown
@@ -46,6 +47,7 @@ _RENDERINGS: Mapping[str, Callable[[WindowsHost, dict[str, Any], bool], ScriptOu
     "Wait-NodeOverlay.ps1": node_network.wait_for_overlay,
     "Set-SourceVip.ps1": node_network.set_source_vip,
     "Set-NodeImage.ps1": node_image.set_images,
+    "Get-NodeState.ps1": node_state.read,
 }
 SCRIPTS: Mapping[str, ScriptRendering] = {
     name: _throwing(rendering) for name, rendering in _RENDERINGS.items()
