@@ -106,7 +106,12 @@ def _plan(shown: Document, wide: bool) -> list[Section]:
     if shown["empty"]:
         return [*findings, _sentence("Nothing to do.", "green")]
     columns = ("step", "node", "pool", "summary", *(("why",) if wide else ()))
-    hint = _sentence("This is a preview: nothing was changed. Add --yes to do it.")
+    refused = any(finding["level"] == "error" for finding in items(shown, "findings"))
+    hint = _sentence(
+        "Nothing was changed: see the errors above."
+        if refused
+        else "This is a preview: nothing was changed. Add --yes to do it."
+    )
     return [_table(items(shown, "steps"), columns), *findings, hint]
 
 

@@ -227,9 +227,15 @@ def test_names_are_one_per_thing() -> None:
     assert tables.names(DOCUMENTS[8]) == ["pool/x", "pool/web"]
 
 
+def lines_of(document: Document) -> list[str]:
+    return [line for section in tables.sections(document, wide=False) for line in section.lines]
+
+
 def test_a_plan_says_that_it_is_a_preview() -> None:
-    text = [line for section in tables.sections(DOCUMENTS[0], wide=False) for line in section.lines]
-    assert "This is a preview: nothing was changed. Add --yes to do it." in text
+    hint = "This is a preview: nothing was changed. Add --yes to do it."
+    assert hint in lines_of({**DOCUMENTS[0], "findings": []})
+    assert hint not in lines_of(DOCUMENTS[0]), "a refused plan is not helped by --yes"
+    assert lines_of(DOCUMENTS[0])[-1] == "Nothing was changed: see the errors above."
     assert tables.sections(DOCUMENTS[1], wide=False)[0].lines == ["Nothing to do."]
 
 
