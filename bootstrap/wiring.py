@@ -213,7 +213,9 @@ def _host_variables(settings: Settings) -> Callable[[ClusterFacts], HostVariable
             name: KubeNodeName,
             tokens: NodeTokens,
         ) -> Mapping[str, object]:
-            chosen = artifacts.artifact_set(known, desired.kubernetes_version, mirror)
+            chosen = artifacts.artifact_set(
+                known, desired.kubernetes_version, mirror, runtime=desired.runtime
+            )
             inputs = node_config.inputs_of(desired, instance, name, tokens, facts, chosen)
             inputs = replace(inputs, proxy=proxy)
             return hostvars.host_variables(node_config.build(inputs))

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import UsageError
 from bootstrap.model.cluster import ClusterFacts, NameResolution
 from bootstrap.model.finding import Finding, Level
 from bootstrap.model.node import ImageFacts, NodeRequest, PoolSpec, Runtime, Taint, WindowsRelease
@@ -63,11 +62,34 @@ def test_unknown_minor_is_an_error_and_has_no_hash() -> None:
     assert (finding.name, choices.spec_hash) == ("ArtifactsKnown", "")
 
 
-@pytest.mark.parametrize("runtime", [Runtime.DOCKER, Runtime.DOCKER_EE])
-def test_runtime_that_cannot_be_installed_is_refused_by_name(runtime: Runtime) -> None:
-    with pytest.raises(UsageError, match=str(runtime)) as caught:
-        chosen(runtime=runtime)
-    assert "containerd" in caught.value.evidence
+@pytest.mark.parametrize(
+    ("version", "runtime"),
+    [("1.14.10", Runtime.DOCKER), ("1.20.15", Runtime.CONTAINERD), ("1.36.1", Runtime.CONTAINERD)],
+)
+def test_auto_is_containerd_wherever_it_serves(version: str, runtime: Runtime) -> None:
+    choices, findings = chosen(kubernetes_version=version)
+    assert (choices.runtime, findings) == (runtime, ())
+
+
+def test_runtime_that_does_not_serve_the_version_is_refused_with_the_nearest() -> None:
+    choices, (finding,) = chosen(kubernetes_version="1.18.20", runtime=Runtime.CONTAINERD)
+    assert (finding.level, finding.name) == (Level.ERROR, "RuntimeServesKubernetes")
+    assert finding.command == "bootstrap add-node --runtime docker ..."
+    assert choices.spec_hash == ""
+
+
+def test_runtime_whose_checksum_nobody_published_is_refused_by_name() -> None:
+    choices, findings = chosen(runtime=Runtime.DOCKER_EE)
+    assert [(finding.name, finding.target) for finding in findings] == [
+        ("ArtifactsKnown", "docker-ee"),
+        ("ArtifactsKnown", "cri-dockerd"),
+    ]
+    assert choices.spec_hash == ""
+
+
+def test_runtime_is_part_of_the_hash() -> None:
+    version = {"kubernetes_version": "1.21.14"}
+    assert spec_hash(**version, runtime=Runtime.DOCKER) != spec_hash(**version)
 
 
 def test_hash_is_16_hex_digits_and_the_same_every_time() -> None:

@@ -12,8 +12,9 @@ import yaml
 
 from bootstrap.model.cluster import ClusterFacts, NameResolution
 from bootstrap.model.node import WindowsRelease
+from bootstrap.model.runtimes import Link
 from bootstrap.model.secret import Secret
-from bootstrap.planning import hostvars, node_config
+from bootstrap.planning import hostvars, node_config, node_runtime
 from bootstrap.planning.node_config import Inputs, NodeConfig
 from bootstrap.resources import data_path
 from bootstrap.sandbox.windows_host.agents import kubelet_config
@@ -58,11 +59,16 @@ def test_kubelet_of_that_minor_takes_flags_and_file(name: str) -> None:
         log=log.append,
     )
     assert settings.name == given.placed.node_name
+    assert settings.provider_id == given.placed.provider_id
+    assert (settings.resolv_conf, settings.is_dockershim) == (
+        "",
+        given.row.link is Link.DOCKERSHIM,
+    )
     assert {taint["key"] for taint in settings.taints} >= {"os", "bootstrap.node/not-ready"}
     assert log == []
 
 
-@pytest.mark.parametrize("minor", [18, 20, 22])
+@pytest.mark.parametrize("minor", [20, 21, 22])
 def test_taints_are_a_flag_where_the_file_has_no_field_for_them(minor: int) -> None:
     # k8s.io/kubelet 0.22 ignores the field without an error; the node would register untainted.
     config = built(_any_patch(minor))
@@ -85,7 +91,7 @@ def test_taints_are_in_the_file_where_it_knows_them(minor: int) -> None:
 
 
 def _any_patch(minor: int) -> str:
-    known = {18: "1.18.20", 20: "1.20.15", 22: "1.22.17", 23: "1.23.17"}
+    known = {20: "1.20.15", 21: "1.21.14", 22: "1.22.17", 23: "1.23.17"}
     return known.get(minor, f"1.{minor}.1")
 
 
@@ -94,8 +100,8 @@ def _any_patch(minor: int) -> str:
 )
 def test_containerd_and_its_configuration_are_of_one_major(version: str, major: int) -> None:
     given = inputs("modern-public-flannel", version, WS2019)
-    assert given.chosen.containerd.version.startswith(f"{major}.")
-    written = content(node_config.build(given), node_config.CONTAINERD_CONFIG)
+    assert given.chosen.runtime.version.startswith(f"{major}.")
+    written = content(node_config.build(given), node_runtime.CONTAINERD_CONFIG)
     assert written.startswith(f"version = {major + 1}\n")
 
 
@@ -112,7 +118,7 @@ def test_pause_image_has_the_hosts_windows(version: str, windows: WindowsRelease
     config = built(version, windows)
     (image,) = shown(config)["images"]["images"]  # type: ignore[index]
     assert image.endswith(f"pause:{tag}")
-    assert f"'{image}'" in content(config, node_config.CONTAINERD_CONFIG)
+    assert f"'{image}'" in content(config, node_runtime.CONTAINERD_CONFIG)
 
 
 def test_template_has_the_line_that_the_node_fills_in() -> None:
@@ -169,13 +175,17 @@ def test_each_component_has_a_token_of_its_own() -> None:
 def test_services_depend_on_what_runs_before_them(name: str) -> None:
     config: Any = node_config.build(CASES[name]())
     requests = ("runtime_services", "kubelet_services", "flannel_services", "proxy_services")
-    services = [getattr(config, request)["services"][0] for request in requests]
-    assert [(service["name"], service["dependencies"]) for service in services] == [
-        ("containerd", []),
-        ("kubelet", ["containerd"]),
-        ("flanneld", ["kubelet"]),
-        ("kube-proxy", ["flanneld"]),
-    ]
+    services = [item for request in requests for item in getattr(config, request)["services"]]
+    before: list[str] = []
+    for service in services:
+        assert service["dependencies"] == before[-1:], service["name"]
+        before.append(service["name"])
+    runtime = {
+        "containerd": ["containerd"],
+        "docker": ["docker"],
+        "cri_dockerd": ["docker", "cri-dockerd"],
+    }[config.runtime_tasks]
+    assert before == [*runtime, "kubelet", "flanneld", "kube-proxy"]
 
 
 def test_files_of_programs_have_no_byte_order_mark_and_no_foreign_letter() -> None:
