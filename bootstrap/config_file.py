@@ -13,7 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from bootstrap.config_values import (
+    ArtifactVersion,
+    Checksum,
     ClusterName,
+    DownloadUrl,
     ImageId,
     InstanceType,
     KubernetesVersion,
@@ -155,6 +158,33 @@ class Reach(Block):
     """direct: their private addresses; bastion: through the kops bastion; ssm: port forwarding."""
 
 
+class ArtifactOverride(Block):
+    """An artifact of the user's own, in place of those that bootstrap knows."""
+
+    name: Literal[
+        "kubernetes-node",
+        "containerd",
+        "docker",
+        "docker-ee",
+        "cri-dockerd",
+        "cni-plugins",
+        "flannel-cni-plugin",
+        "flanneld",
+    ]
+    """Which artifact; docker-ee (Mirantis Container Runtime) and cri-dockerd are never built in."""
+    version: ArtifactVersion
+    """Its version."""
+    url: DownloadUrl
+    """Where nodes get it, laid out as its publisher's archive for Windows; no mirror is asked."""
+    checksum: Checksum
+    """SHA-256 or SHA-512 of the file."""
+
+    @property
+    def algorithm(self) -> str:
+        """Tell by the length which checksum it is."""
+        return "sha256" if len(self.checksum) == 64 else "sha512"
+
+
 class Artifacts(Block):
     """Where nodes get their binaries from."""
 
@@ -164,6 +194,8 @@ class Artifacts(Block):
     """File with the CA certificates (PEM) of the mirror or proxy."""
     proxy: Url | None = None
     """HTTP proxy for downloads."""
+    overrides: tuple[ArtifactOverride, ...] = ()
+    """Artifacts of your own, each with its checksum; nothing is installed without one."""
 
 
 class Credentials(Block):

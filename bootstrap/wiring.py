@@ -122,7 +122,7 @@ def preparation(settings: Settings, access: Access) -> Preparation:
     return Preparation(
         ports=ports(settings, access),
         support=_support,
-        choose=_chooser(),
+        choose=_chooser(settings),
         has_private_key=access.private_key is not None,
     )
 
@@ -138,8 +138,25 @@ def _catalog() -> artifacts.Catalog:
     return artifacts.parse_catalog([file.read_text(encoding="utf-8") for file in files])
 
 
-def _chooser() -> ChoicesOf:
-    known = _catalog()
+def _catalog_of(settings: Settings) -> artifacts.Catalog:
+    """Return what ships, with the user's own artifacts."""
+    return _catalog().with_overrides(
+        [
+            artifacts.Artifact(
+                name=item.name,
+                version=item.version,
+                url=item.url,
+                algorithm=item.algorithm,
+                checksum=item.checksum.lower(),
+                source=artifacts.OVERRIDE,
+            )
+            for item in settings.artifacts.overrides
+        ]
+    )
+
+
+def _chooser(settings: Settings) -> ChoicesOf:
+    known = _catalog_of(settings)
     script = (data_path("scripts") / USER_DATA_SCRIPT).read_text(encoding="utf-8")
     payload = choosing.Payload(catalog=known, user_data=userdata.user_data(script))
 
@@ -203,7 +220,7 @@ def refuse_unserved(settings: Settings) -> None:
 
 
 def _host_variables(settings: Settings) -> Callable[[ClusterFacts], HostVariables]:
-    known = _catalog()
+    known = _catalog_of(settings)
     mirror, proxy = settings.artifacts.mirror or "", settings.artifacts.proxy or ""
 
     def of_cluster(facts: ClusterFacts) -> HostVariables:

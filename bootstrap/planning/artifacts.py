@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -11,11 +11,14 @@ import yaml
 
 from bootstrap.model.finding import Finding, Level
 from bootstrap.model.node import Runtime
-from bootstrap.model.runtimes import Link, runtime_row
+from bootstrap.model.runtimes import OLDEST_CRI_DOCKERD, Link, RuntimeRow, runtime_row
 
 KUBERNETES, CONTAINERD = "kubernetes-node", Runtime.CONTAINERD.value
 DOCKER, DOCKER_EE, CRI_DOCKERD = Runtime.DOCKER.value, Runtime.DOCKER_EE.value, "cri-dockerd"
 CNI_PLUGINS, FLANNEL_PLUGIN, FLANNELD = "cni-plugins", "flannel-cni-plugin", "flanneld"
+
+OVERRIDE = "artifacts.overrides of the configuration"
+"""Source of an artifact that the user named; it comes from its own URL, not from a mirror."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +173,25 @@ def missing(catalog: Catalog, kubernetes: str, runtime: Runtime) -> tuple[Findin
     wanted = [(row.runtime.value, row.line)]
     if row.link is Link.CRI_DOCKERD:
         wanted.append((CRI_DOCKERD, ""))
-    return tuple(_unknown(name, line) for name, line in wanted if not catalog.has(name, line))
+    unknown = [_unknown(name, line) for name, line in wanted if not catalog.has(name, line)]
+    return (*unknown, *_too_old(catalog, row))
+
+
+def _too_old(catalog: Catalog, row: RuntimeRow) -> Iterator[Finding]:
+    """Refuse a cri-dockerd that does not mount single files on Windows."""
+    if row.link is not Link.CRI_DOCKERD or not catalog.has(CRI_DOCKERD):
+        return
+    version = catalog.newest(CRI_DOCKERD).version
+    if _order(version) < _order(OLDEST_CRI_DOCKERD):
+        yield Finding(
+            level=Level.ERROR,
+            name="ArtifactsKnown",
+            target=CRI_DOCKERD,
+            message=f"cri-dockerd {version} cannot mount single files on Windows",
+            evidence={"artifact": CRI_DOCKERD, "version": version},
+            fix=f"name {OLDEST_CRI_DOCKERD} or newer in artifacts.overrides of the config file",
+            command="bootstrap config validate",
+        )
 
 
 _WHY_UNKNOWN = {
@@ -214,6 +235,8 @@ def artifact_set(
 
 
 def _mirrored(artifact: Artifact, mirror: str) -> Artifact:
+    if artifact.source == OVERRIDE:
+        return artifact
     parts = urlsplit(artifact.url)
     return replace(artifact, url=f"{mirror.rstrip('/')}/{parts.netloc}{parts.path}")
 

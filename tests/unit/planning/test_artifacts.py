@@ -141,6 +141,23 @@ def test_what_nobody_published_a_checksum_of_is_refused_until_the_user_gives_one
     assert artifacts.missing(known, version, runtime) == ()
 
 
+def test_adapter_without_mounts_of_single_files_is_refused() -> None:
+    known = catalog().with_overrides([replace(ADAPTER, version="0.3.16")])
+    (finding,) = artifacts.missing(known, "1.25.16", Runtime.DOCKER)
+    assert (finding.level, finding.target) == (Level.ERROR, "cri-dockerd")
+    assert "0.3.17" in str(finding.fix)
+
+
+def test_users_own_artifact_is_not_looked_for_on_the_mirror() -> None:
+    mine = replace(ENTERPRISE, source=artifacts.OVERRIDE)
+    known = catalog().with_overrides([mine])
+    chosen = artifacts.artifact_set(
+        known, "1.21.14", "https://mirror.example.com", runtime=Runtime.DOCKER_EE
+    )
+    assert chosen.runtime.url == mine.url
+    assert chosen.kubernetes.url.startswith("https://mirror.example.com/")
+
+
 def test_docker_ee_is_not_looked_for_where_it_once_was() -> None:
     (finding,) = artifacts.missing(catalog(), "1.21.14", Runtime.DOCKER_EE)
     assert "DockerMsftProvider" in finding.message
