@@ -133,14 +133,14 @@ def _support(store: StoreFacts, request: NodeRequest | None) -> tuple[Finding, .
 
 
 @cache
-def _catalog() -> artifacts.Catalog:
+def shipped_catalog() -> artifacts.Catalog:
     files = sorted((data_path("config") / "artifacts").glob("*.yaml"))
     return artifacts.parse_catalog([file.read_text(encoding="utf-8") for file in files])
 
 
 def _catalog_of(settings: Settings) -> artifacts.Catalog:
     """Return what ships, with the user's own artifacts."""
-    return _catalog().with_overrides(
+    return shipped_catalog().with_overrides(
         [
             artifacts.Artifact(
                 name=item.name,
