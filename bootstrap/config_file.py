@@ -21,9 +21,12 @@ from bootstrap.config_values import (
     InstanceType,
     KubernetesVersion,
     Labels,
+    MirrorUrls,
     Names,
     PoolName,
+    ProxyUrl,
     Region,
+    RegistryHost,
     Release,
     Seconds,
     StateStore,
@@ -198,6 +201,28 @@ class Artifacts(Block):
     """Artifacts of your own, each with its checksum; nothing is installed without one."""
 
 
+class RegistryMirrorBlock(Block):
+    """Mirrors of one registry."""
+
+    registry: RegistryHost
+    """The registry as images name it: docker.io, mcr.microsoft.com, registry.example.com:5000."""
+    urls: MirrorUrls
+    """Places to ask first, in this order; https only."""
+
+
+class RegistriesBlock(Block):
+    """How nodes reach the registries of container images."""
+
+    mirrors: tuple[RegistryMirrorBlock, ...] = ()
+    """Mirrors of registries; Docker has them for docker.io only."""
+    proxy: ProxyUrl | None = None
+    """HTTP proxy of the container runtime."""
+    no_proxy: Names = ()
+    """Hosts, domains and networks beside those of the cluster that the runtime reaches directly."""
+    ca_bundle: str | None = None
+    """File with the CA certificates (PEM) of the mirrors."""
+
+
 class Credentials(Block):
     """Where the tool's own access to the cluster comes from."""
 
@@ -241,6 +266,8 @@ class ConfigFile(Block):
     """How the tool reaches the nodes."""
     artifacts: Artifacts = Artifacts()
     """Where nodes get their binaries from."""
+    registries: RegistriesBlock = RegistriesBlock()
+    """How nodes reach the registries of container images."""
     credentials: Credentials = Credentials()
     """Where the tool's own access to the cluster comes from."""
     timeouts: Timeouts = Timeouts()

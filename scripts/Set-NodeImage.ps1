@@ -4,7 +4,7 @@ Pulls images that a node should have before it takes pods.
 .DESCRIPTION
 Asks containerd or Docker for its images and pulls those that are missing. See README.md for the JSON.
 .PARAMETER Request
-JSON object: runtime, program, images.
+JSON object: runtime, program, pull, environment, images.
 .EXAMPLE
 powershell.exe -File Set-NodeImage.ps1 -Request (Get-Content -Raw -Path C:\k\images.json)
 #>
@@ -48,17 +48,16 @@ function Read-Request {
     return $parsed
 }
 
-$wanted = Read-Request -Text $Request -Fields @('runtime', 'program', 'images')
-$list = @{ Program = $wanted.program; Images = @($wanted.images) }
-$pull = @('--namespace', 'k8s.io', 'images', 'pull')
-if ($wanted.runtime -eq 'docker') {
-    $missing = @(Get-MissingByDocker @list)
-    $pull = @('pull')
+$wanted = Read-Request -Text $Request -Fields @('runtime', 'program', 'pull', 'environment', 'images')
+foreach ($variable in @($wanted.environment.PSObject.Properties)) {
+    [System.Environment]::SetEnvironmentVariable($variable.Name, $variable.Value)
 }
+$list = @{ Program = $wanted.program; Images = @($wanted.images) }
+if ($wanted.runtime -eq 'docker') { $missing = @(Get-MissingByDocker @list) }
 else { $missing = @(Get-MissingByCtr @list) }
 foreach ($image in $missing) {
     if (-not $PSCmdlet.ShouldProcess($image, 'pull')) { continue }
-    $shown = @(Invoke-Program -Program $wanted.program -Arguments ($pull + $image))
+    $shown = @(Invoke-Program -Program $wanted.program -Arguments (@($wanted.pull) + $image))
     if ($LASTEXITCODE -ne 0) { throw "WN0801 $image cannot be pulled: $($shown | Select-Object -Last 1)" }
 }
 $answer = [ordered]@{

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bootstrap.model.cluster import ClusterFacts
 from bootstrap.model.node import KubeNodeName, Runtime, Taint, WindowsRelease
+from bootstrap.model.registries import DIRECT, Registries, RegistryMirror
 from bootstrap.model.secret import Secret
 from bootstrap.planning import artifacts, node_config
 from bootstrap.planning.artifacts import CRI_DOCKERD, DOCKER_EE, Artifact, Catalog
@@ -82,6 +83,7 @@ def inputs(
     pre_pull: tuple[str, ...] = (),
     mirror: str = "",
     proxy: str = "",
+    registries: Registries = DIRECT,
 ) -> Inputs:
     """Return the inputs of one node of a cluster."""
     cluster = facts(store)
@@ -102,9 +104,20 @@ def inputs(
         tokens=NodeTokens(),
         pre_pull=pre_pull,
         proxy=proxy,
+        registries=registries,
     )
 
 
+HUB = RegistryMirror(registry="docker.io", urls=("https://mirror.example.com:5000/hub",))
+BEHIND_PROXY = Registries(
+    mirrors=(
+        HUB,
+        RegistryMirror(registry="reg.example.com:5001", urls=("https://reg.example.com:5001",)),
+    ),
+    proxy="http://proxy.example.com:3128",
+    no_proxy=(".example.com",),
+    ca_pem="-----BEGIN CERTIFICATE-----\nbWlycm9y\n-----END CERTIFICATE-----\n",
+)
 OLD_NAME = "ip-172-20-32-20.eu-west-1.compute.internal"
 CASES = {
     "1.14-docker": lambda: inputs(
@@ -149,6 +162,16 @@ CASES = {
         name=OLD_NAME,
     ),
     "1.27": lambda: inputs("mid-public-flannel", "1.27.16", WindowsRelease.WS2022),
+    "1.28-registries": lambda: inputs(
+        "mid-public-flannel", "1.28.15", WindowsRelease.WS2022, registries=BEHIND_PROXY
+    ),
+    "1.28-docker-registries": lambda: inputs(
+        "mid-public-flannel",
+        "1.28.15",
+        WindowsRelease.WS2022,
+        runtime=Runtime.DOCKER,
+        registries=BEHIND_PROXY,
+    ),
     "1.34": lambda: inputs(
         "modern-public-flannel",
         "1.34.5",

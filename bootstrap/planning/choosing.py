@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from bootstrap.model.cluster import ClusterFacts
 from bootstrap.model.finding import Finding, Level
 from bootstrap.model.node import ImageFacts, KubeNodeName, NodeRequest, Runtime
+from bootstrap.model.registries import DIRECT, Registries
 from bootstrap.model.runtimes import runtimes_for
 from bootstrap.model.secret import Secret
 from bootstrap.planning import artifacts, support, versions
@@ -27,10 +28,11 @@ def resolve_runtime(wanted: Runtime, version: str) -> Runtime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """What ships with the tool: the artifact catalog and the user data of every node."""
+    """What every node gets: artifacts, user data, and its way to the registries."""
 
     catalog: Catalog
     user_data: str
+    registries: Registries = DIRECT
 
 
 def wanted_version(
@@ -77,7 +79,8 @@ def choose(
     refused = support.runtime_refusals(runtime, version)
     findings = (*notes, *findings, *refused)
     if not _has_error(findings):
-        findings = (*findings, *artifacts.missing(catalog, version, runtime))
+        unmirrored = support.mirror_refusals(runtime, payload.registries)
+        findings = (*findings, *artifacts.missing(catalog, version, runtime), *unmirrored)
     choices = Choices(
         kubernetes_version=version,
         runtime=runtime,
@@ -86,7 +89,7 @@ def choose(
         spec_hash="",
     )
     if not _has_error(findings):
-        decided = spec_hash(request, facts, catalog, choices)
+        decided = spec_hash(request, facts, payload, choices)
         choices = replace(choices, spec_hash=decided)
     return choices, findings
 
@@ -95,7 +98,7 @@ def _has_error(findings: tuple[Finding, ...]) -> bool:
     return any(finding.level is Level.ERROR for finding in findings)
 
 
-def spec_hash(request: NodeRequest, facts: ClusterFacts, catalog: Catalog, choices: Choices) -> str:
+def spec_hash(request: NodeRequest, facts: ClusterFacts, payload: Payload, choices: Choices) -> str:
     """Return 16 hex digits over everything that would have to change on a node itself.
 
     Addresses, ids and credentials are left out: they differ between the nodes of a pool, and those
@@ -109,7 +112,10 @@ def spec_hash(request: NodeRequest, facts: ClusterFacts, catalog: Catalog, choic
         runtime=choices.runtime,
         taints=(*((OS_TAINT,) if pool.os_taint else ()), *pool.taints),
         placed=_NOWHERE,
-        chosen=artifacts.artifact_set(catalog, choices.kubernetes_version, runtime=choices.runtime),
+        chosen=artifacts.artifact_set(
+            payload.catalog, choices.kubernetes_version, runtime=choices.runtime
+        ),
+        registries=payload.registries,
         tokens=_NO_TOKENS,
         pre_pull=pool.pre_pull,
     )

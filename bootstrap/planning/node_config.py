@@ -25,6 +25,7 @@ from bootstrap.model.node import (
     Taint,
     WindowsRelease,
 )
+from bootstrap.model.registries import DIRECT, Registries
 from bootstrap.model.runtimes import RuntimeRow, runtime_row
 from bootstrap.model.secret import Secret
 from bootstrap.model.windows import BUILDS, kubelet_rules, pause_image
@@ -33,7 +34,12 @@ from bootstrap.planning import node_services as services
 from bootstrap.planning.artifacts import ArtifactSet
 from bootstrap.planning.desired import BLOCKING_TAINT
 from bootstrap.planning.flannel import WINDOWS_PORT
-from bootstrap.planning.node_runtime import RuntimeSetup, Wanted, runtime_setup
+from bootstrap.planning.node_runtime import (
+    RuntimeSetup,
+    RuntimeWish,
+    Wanted,
+    runtime_setup,
+)
 from bootstrap.planning.versions import minor
 
 MANIFEST = r"C:\k\manifest.json"
@@ -127,6 +133,7 @@ class Inputs:
     pre_pull: tuple[str, ...]
     proxy: str = ""
     """HTTP proxy for downloads, '' for none."""
+    registries: Registries = DIRECT
 
     @property
     def minor(self) -> int:
@@ -179,7 +186,15 @@ def inputs_of(
 
 def build(inputs: Inputs) -> NodeConfig:
     """Decide the whole configuration."""
-    runtime = runtime_setup(inputs.row, inputs.chosen, inputs.pause_image)
+    runtime = runtime_setup(
+        RuntimeWish(
+            row=inputs.row,
+            chosen=inputs.chosen,
+            pause_image=inputs.pause_image,
+            registries=inputs.registries,
+            network=inputs.facts.network,
+        )
+    )
     return NodeConfig(
         host=_host(inputs, runtime),
         runtime_tasks=runtime.tasks,

@@ -8,7 +8,7 @@ killed between a file and the restart is made good by the next one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bootstrap.model.node import Taint
@@ -49,21 +49,23 @@ class Identity:
     pause_image: str
 
 
-def containerd(config: str) -> dict[str, object]:
+def containerd(config: str, environment: Mapping[str, str]) -> dict[str, object]:
     """Return containerd's service."""
     log = r"C:\var\log\containerd\containerd.log"
     line = f'"{CONTAINERD_EXE}" --config "{config}" --log-file {log} --run-service'
-    return _service(CONTAINERD, "containerd", line, watches=[config, CONTAINERD_EXE])
+    service = _service(CONTAINERD, "containerd", line, watches=[config, CONTAINERD_EXE])
+    return service | {"environment": dict(environment)}
 
 
-def docker(config: str) -> dict[str, object]:
+def docker(config: str, environment: Mapping[str, str]) -> dict[str, object]:
     """Return dockerd's service, as ``dockerd --register-service`` makes it, with our recovery.
 
     moby cmd/dockerd/service_windows.go: ``--run-service`` before the other flags, name and display
     name, automatic start. Its log is the event log.
     """
     line = f'"{DOCKERD_EXE}" --run-service --service-name {DOCKER} --config-file {config}'
-    return _service(DOCKER, "Docker Engine", line, watches=[config, DOCKERD_EXE])
+    service = _service(DOCKER, "Docker Engine", line, watches=[config, DOCKERD_EXE])
+    return service | {"environment": dict(environment)}
 
 
 def cri_dockerd(pause_image: str) -> dict[str, object]:

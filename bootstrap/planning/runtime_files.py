@@ -8,25 +8,28 @@ daemon/config/config.go, config_windows.go).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from bootstrap.planning.node_files import CNI_BIN, CNI_CONF
 
 DOCKER_DATA = r"C:\ProgramData\docker"
 
 
-def daemon_json() -> str:
+def daemon_json(mirrors: Sequence[str]) -> str:
     """Return dockerd's configuration.
 
     No default network: pods get theirs from the CNI plug-in, and Docker's would put an adapter of
     its own beside the node's. Logs of containers rotate, as the kubelet does it for CRI runtimes
     only.
     """
-    document = {
+    document: dict[str, object] = {
         "bridge": "none",
         "data-root": DOCKER_DATA,
         "log-driver": "json-file",
         "log-opts": {"max-size": "50m", "max-file": "5"},
     }
+    if mirrors:
+        document["registry-mirrors"] = list(mirrors)
     return json.dumps(document, indent=2) + "\n"
 
 

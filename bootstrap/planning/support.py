@@ -13,9 +13,11 @@ from typing import Final
 from bootstrap.model.cluster import StoreFacts
 from bootstrap.model.finding import Finding, Level
 from bootstrap.model.node import Runtime, WindowsRelease
+from bootstrap.model.registries import Registries
 from bootstrap.model.runtimes import runtimes_for
 from bootstrap.model.windows import NEWEST_MINOR, RELEASES
 from bootstrap.planning import versions
+from bootstrap.planning.registry_files import DOCKER_HUB, not_mirrored_by_docker
 
 EXTERNAL_CNI: Final = frozenset({"cni", "external"})
 """kops leaves the pod network to the user; preflight looks for flannel in the cluster itself."""
@@ -66,6 +68,24 @@ def runtime_refusals(runtime: Runtime, version: str) -> tuple[Finding, ...]:
             fix=f"the nearest combination is {better} with Kubernetes {version}",
             command=f"bootstrap add-node --runtime {better} ...",
         ),
+    )
+
+
+def mirror_refusals(runtime: Runtime, registries: Registries) -> tuple[Finding, ...]:
+    """Refuse mirrors that a runtime cannot use, rather than go around them."""
+    if runtime is Runtime.CONTAINERD:
+        return ()
+    return tuple(
+        Finding(
+            level=Level.ERROR,
+            name="RegistryMirrorsServed",
+            target=registry,
+            message=f"Docker has mirrors for {DOCKER_HUB} only, not for {registry}",
+            evidence={"runtime": str(runtime)},
+            fix="leave its mirrors out, or use containerd",
+            command="bootstrap add-node --runtime containerd ...",
+        )
+        for registry in not_mirrored_by_docker(registries)
     )
 
 

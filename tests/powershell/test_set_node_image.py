@@ -10,8 +10,9 @@ CTR, DOCKER = r"C:\k\ctr.exe", r"C:\k\docker.exe"
 CTR_SCRIPT = """
 case "$*" in
   "--namespace k8s.io images list --quiet") cat "$0.has" 2>/dev/null; exit 0;;
-  "--namespace k8s.io images pull bad") echo "no match for platform" >&2; exit 1;;
-  "--namespace k8s.io images pull "*) echo "$5" >> "$0.has"; exit 0;;
+  "--namespace k8s.io images pull --hosts-dir H bad") echo "no match for platform" >&2; exit 1;;
+  "--namespace k8s.io images pull --hosts-dir"*)
+    [ "$HTTPS_PROXY" = http://proxy:3128 ] || exit 8; echo "$7" >> "$0.has"; exit 0;;
 esac
 exit 9
 """
@@ -28,7 +29,14 @@ RUNTIMES = [("containerd", CTR, CTR_SCRIPT), ("docker", DOCKER, DOCKER_SCRIPT)]
 
 
 def request(runtime: str, program: str, *images: str) -> dict[str, object]:
-    return {"runtime": runtime, "program": program, "images": list(images)}
+    by_ctr = ["--namespace", "k8s.io", "images", "pull", "--hosts-dir", "H"]
+    return {
+        "runtime": runtime,
+        "program": program,
+        "pull": ["pull"] if runtime == "docker" else by_ctr,
+        "environment": {"HTTPS_PROXY": "http://proxy:3128"},
+        "images": list(images),
+    }
 
 
 @pytest.mark.parametrize(("runtime", "program", "script"), RUNTIMES)

@@ -17,7 +17,7 @@ from bootstrap.sandbox.windows_host.agents import AGENTS
 from bootstrap.sandbox.windows_host.host import WindowsHost
 from bootstrap.sandbox.windows_host.scripts import SCRIPTS
 from bootstrap.sandbox.windows_host.state import VirtualFile
-from tests.node_cases import ADAPTER, ENTERPRISE, inputs
+from tests.node_cases import ADAPTER, BEHIND_PROXY, ENTERPRISE, inputs
 from tests.sandbox.windows_host.fake_machine import eventually
 from tests.sandbox.windows_host.simulated import running_host
 from tests.sandbox.windows_host.test_agents_cluster import approve_everything
@@ -55,7 +55,11 @@ CASES = {
     "cri-dockerd": Case(
         node="i-00000000000000d25",
         given=inputs(
-            "mid-public-flannel", "1.25.16", WindowsRelease.WS2022, runtime=Runtime.DOCKER_EE
+            "mid-public-flannel",
+            "1.25.16",
+            WindowsRelease.WS2022,
+            runtime=Runtime.DOCKER_EE,
+            registries=BEHIND_PROXY,
         ),
         services=["cri-dockerd", "docker"],
         version="docker://25.0.8",

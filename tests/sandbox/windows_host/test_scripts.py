@@ -299,10 +299,18 @@ def test_source_vip_needs_the_network_and_host_local():
     assert run(host, "Set-SourceVip", VIP).error.startswith("WN0701 host-local")
 
 
+PULL: dict[str, object] = {"pull": ["pull"], "environment": {}}
+
+
 def test_images_are_pulled_once_and_only_for_this_build():
     host = host_with_containerd()
     ctr = r"C:\Program Files\containerd\ctr.exe"
-    request = {"runtime": "containerd", "program": ctr, "images": ["registry.k8s.io/pause:3.10.1"]}
+    request = {
+        "runtime": "containerd",
+        "program": ctr,
+        **PULL,
+        "images": ["registry.k8s.io/pause:3.10.1"],
+    }
     assert run(host, "Set-NodeImage", request).error.startswith("WN0801 ctr images list ended")
     host.state.files.write(ctr, b"")
     host.state.pipes[CONTAINERD_PIPE.lower()] = default_view()
@@ -315,7 +323,7 @@ def test_docker_is_asked_for_images_by_its_own_pipe():
     host = host_with_containerd()
     program = r"C:\Program Files\docker\docker.exe"
     images = ["registry.k8s.io/pause:3.10.1"]
-    request = {"runtime": "docker", "program": program, "images": images}
+    request = {"runtime": "docker", "program": program, **PULL, "images": images}
     host.state.files.write(program, b"")
     host.state.pipes[CONTAINERD_PIPE.lower()] = default_view()
     assert run(host, "Set-NodeImage", request).error.startswith("WN0801 docker version ended")

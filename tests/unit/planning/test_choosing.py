@@ -10,10 +10,11 @@ import pytest
 from bootstrap.model.cluster import ClusterFacts, NameResolution
 from bootstrap.model.finding import Finding, Level
 from bootstrap.model.node import ImageFacts, NodeRequest, PoolSpec, Runtime, Taint, WindowsRelease
+from bootstrap.model.registries import DIRECT, Registries, RegistryMirror
 from bootstrap.planning import choosing
 from bootstrap.planning.choosing import Payload
 from bootstrap.planning.desired import Choices
-from tests.node_cases import catalog, facts
+from tests.node_cases import BEHIND_PROXY, catalog, facts
 
 IMAGE = ImageFacts(
     image_id="ami-1",
@@ -26,10 +27,16 @@ CLUSTER = facts("modern-public-flannel")
 
 
 def chosen(
-    *, cluster: ClusterFacts = CLUSTER, server: str = "v1.34.5", **pool: Any
+    *,
+    cluster: ClusterFacts = CLUSTER,
+    server: str = "v1.34.5",
+    registries: Registries = DIRECT,
+    **pool: Any,
 ) -> tuple[Choices, tuple[Finding, ...]]:
     request = NodeRequest(pool=PoolSpec(name="games", **pool))
-    payload = Payload(catalog=catalog(), user_data="<powershell></powershell>")
+    payload = Payload(
+        catalog=catalog(), user_data="<powershell></powershell>", registries=registries
+    )
     return choosing.choose(request, cluster, IMAGE, server, payload)
 
 
@@ -106,6 +113,7 @@ def test_hash_is_16_hex_digits_and_the_same_every_time() -> None:
         {"pre_pull": ("mcr.microsoft.com/windows/nanoserver:1809",)},
         {"taints": (Taint(key="team", value="game"),)},
         {"os_taint": False},
+        {"registries": BEHIND_PROXY},
         {"cluster": replace(CLUSTER, ca_bundle="another CA")},
         {"cluster": replace(CLUSTER, api=replace(CLUSTER.api, host="api.internal.other"))},
         {
@@ -138,3 +146,13 @@ def test_hash_stays_when_the_api_server_has_other_addresses() -> None:
         cluster=with_addresses("172.20.0.9", "172.20.64.9")
     )
     assert spec_hash(cluster=with_addresses("172.20.0.5")) != spec_hash()
+
+
+def test_mirror_that_the_runtime_cannot_use_is_refused() -> None:
+    mirrors = (RegistryMirror(registry="quay.io", urls=("https://mirror.example.com",)),)
+    choices, (finding,) = chosen(
+        kubernetes_version="1.21.14",
+        runtime=Runtime.DOCKER,
+        registries=Registries(mirrors=mirrors),
+    )
+    assert (finding.name, choices.spec_hash) == ("RegistryMirrorsServed", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from bootstrap.planning.node_config import Inputs, NodeConfig
 from bootstrap.resources import data_path
 from bootstrap.sandbox.windows_host.agents import kubelet_config
 from bootstrap.sandbox.windows_host.agents.kubelet_flags import parse_kubelet_flags
-from tests.node_cases import CASES, expected, inputs, shown
+from tests.node_cases import BEHIND_PROXY, CASES, expected, inputs, shown
 
 WS2019, WS2022, WS2025 = WindowsRelease.WS2019, WindowsRelease.WS2022, WindowsRelease.WS2025
 
@@ -216,3 +217,48 @@ def _options(path: Path) -> dict[str, dict[str, Any]]:
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     found: dict[str, dict[str, Any]] = document["argument_specs"]["main"]["options"]
     return found
+
+
+def test_containerd_asks_mirrors_with_their_ca_before_the_registry() -> None:
+    config = node_config.build(CASES["1.28-registries"]())
+    hub = tomllib.loads(content(config, r"C:\k\containerd\certs.d\docker.io\hosts.toml"))
+    ca = r"C:\k\containerd\registry-ca.crt"
+    assert hub == {
+        "server": "https://registry-1.docker.io",
+        "host": {
+            "https://mirror.example.com:5000/hub": {"capabilities": ["pull", "resolve"], "ca": ca}
+        },
+    }
+    own = r"C:\k\containerd\certs.d\reg.example.com_5001_\hosts.toml"
+    assert tomllib.loads(content(config, own))["server"] == "https://reg.example.com:5001"
+    assert content(config, ca) == BEHIND_PROXY.ca_pem
+
+
+def test_docker_gets_the_mirrors_of_its_hub_and_the_ca_of_each() -> None:
+    config = node_config.build(CASES["1.28-docker-registries"]())
+    daemon = json.loads(content(config, node_runtime.DAEMON_JSON))
+    assert daemon["registry-mirrors"] == ["https://mirror.example.com:5000/hub"]
+    assert "insecure-registries" not in daemon
+    for folder in ("mirror.example.com5000", "reg.example.com5001"):
+        path = rf"C:\ProgramData\docker\certs.d\{folder}\ca.crt"
+        assert content(config, path) == BEHIND_PROXY.ca_pem
+
+
+@pytest.mark.parametrize("name", ["1.28-registries", "1.28-docker-registries"])
+def test_runtime_behind_a_proxy_reaches_the_cluster_without_it(name: str) -> None:
+    given = CASES[name]()
+    config: Any = node_config.build(given)
+    environment = config.runtime_services["services"][0]["environment"]
+    assert environment["HTTPS_PROXY"] == "http://proxy.example.com:3128"
+    direct = environment["NO_PROXY"].split(",")
+    network = given.facts.network
+    assert {network.pod_cidr, network.service_cidr, network.vpc_cidr} <= set(direct)
+    assert {"169.254.169.254", ".cluster.local", ".example.com"} <= set(direct)
+    others = [*config.kubelet_services["services"], *config.runtime_services["services"][1:]]
+    assert all("HTTPS_PROXY" not in service["environment"] for service in others)
+
+
+def test_images_are_pulled_by_ctr_as_containerd_would() -> None:
+    images = node_config.build(CASES["1.28-registries"]()).images
+    assert images["pull"][-2:] == ["--hosts-dir", r"C:\k\containerd\certs.d"]  # type: ignore[index]
+    assert images["environment"]["HTTPS_PROXY"]  # type: ignore[index]

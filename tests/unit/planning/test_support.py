@@ -10,9 +10,15 @@ import pytest
 from bootstrap.model.cluster import Cni, StoreFacts
 from bootstrap.model.finding import Finding, Level
 from bootstrap.model.node import Runtime, WindowsRelease
+from bootstrap.model.registries import Registries, RegistryMirror
 from bootstrap.model.runtimes import ROWS, Link, combinations, runtime_row
 from bootstrap.model.windows import CHANGES, NEWEST_MINOR, RELEASES
-from bootstrap.planning.support import refusals, releases_for, runtime_refusals
+from bootstrap.planning.support import (
+    mirror_refusals,
+    refusals,
+    releases_for,
+    runtime_refusals,
+)
 from tests.kops_cases import case
 
 GOOD = case("modern-public-flannel").facts
@@ -169,3 +175,24 @@ def test_combinations_are_those_that_the_rules_let_through() -> None:
         assert Level.ERROR not in levels
         assert item.is_documented == (levels == set())
         assert runtime_refusals(item.row.runtime, store.kubernetes_version) == ()
+
+
+@pytest.mark.parametrize(
+    ("runtime", "registry", "is_refused"),
+    [
+        (Runtime.CONTAINERD, "quay.io", False),
+        (Runtime.DOCKER, "quay.io", True),
+        (Runtime.DOCKER_EE, "quay.io", True),
+        (Runtime.DOCKER, "docker.io", False),
+        # Its own registry, named for the sake of the CA.
+        (Runtime.DOCKER, "mirror.example.com:5000", False),
+    ],
+)
+def test_mirror_that_docker_would_go_around_is_refused(
+    runtime: Runtime, registry: str, is_refused: bool
+) -> None:
+    mirror = RegistryMirror(registry=registry, urls=("https://mirror.example.com:5000",))
+    findings = mirror_refusals(runtime, Registries(mirrors=(mirror,)))
+    assert [(item.name, item.target) for item in findings] == (
+        [("RegistryMirrorsServed", registry)] if is_refused else []
+    )

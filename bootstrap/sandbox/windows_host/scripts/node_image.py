@@ -17,6 +17,8 @@ def set_images(host: WindowsHost, request: Request, check: bool) -> ScriptOutcom
     if not host.state.files.exists(program) or pipe.lower() not in host.state.pipes:
         asked = "docker version" if is_docker else "ctr images list"
         raise Thrown(f"WN0801 {asked} ended with 1")
+    field(request, "pull")
+    field(request, "environment")
     missing = [image for image in field(request, "images") if image not in host.state.images]
     for image in missing if not check else ():
         problem = image_problem(image, host.state.build)
