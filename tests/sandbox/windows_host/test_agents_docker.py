@@ -174,5 +174,11 @@ def test_pod_gets_its_network_only_with_the_schema_of_its_runtime(
     assert (network_problem(machine, found) == "") == is_fine
 
 
+def test_kubelet_of_today_asks_the_host_for_its_resolver_by_default() -> None:
+    without = KUBELET_FILE.replace(b"resolvConf: ''", b"containerRuntimeEndpoint: npipe:////./x")
+    found = settings({}, without, minor=27, computer_name="X", log=lambda _: None)
+    assert found.resolv_conf == "Host"
+
+
 def test_pod_gets_no_sandbox_where_the_kubelet_looks_for_a_resolver_of_linux() -> None:
     assert "/etc/resolv.conf" in network_problem(with_docker(), kubelet(22))

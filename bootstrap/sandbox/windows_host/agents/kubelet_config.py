@@ -52,6 +52,9 @@ _FIELD_SINCE = {
 _EMPTY_RESOLV_CONF_SINCE = 23
 """Before, the field is no pointer, and an empty one gets the default."""
 DEFAULT_RESOLV_CONF = "/etc/resolv.conf"
+HOST_RESOLVER = "Host"
+_HOST_RESOLVER_SINCE = 27
+"""The default on Windows from then on (kubernetes/kubernetes 110566)."""
 _LAST_DOCKERSHIM = 23
 _LOCKED_FROM = {"WinOverlay": 34, "WinDSR": 34}
 _GATES = frozenset(_LOCKED_FROM) | words("""
@@ -158,7 +161,7 @@ def _resolv_conf(flags: dict[str, str], config: dict[str, object], minor: int) -
     named = config.get("resolvConf")
     if named or (named == "" and minor >= _EMPTY_RESOLV_CONF_SINCE):
         return str(named)
-    return DEFAULT_RESOLV_CONF
+    return HOST_RESOLVER if minor >= _HOST_RESOLVER_SINCE else DEFAULT_RESOLV_CONF
 
 
 def _file(content: bytes, minor: int, log: Callable[[str], None]) -> dict[str, object]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 
-from bootstrap.sandbox.windows_host.agents.kubelet_config import KubeletSettings
+from bootstrap.sandbox.windows_host.agents.kubelet_config import (
+    HOST_RESOLVER,
+    KubeletSettings,
+)
 from bootstrap.sandbox.windows_host.agents.machine import Machine, windows_path
 from bootstrap.sandbox.windows_host.agents.runtime import pipe_of
 
@@ -23,7 +26,7 @@ def cni_configurations(machine: Machine, folder: str) -> list[str]:
 def network_problem(machine: Machine, decided: KubeletSettings) -> str:
     """Return why a pod gets no sandbox, '' when it does."""
     resolver = decided.resolv_conf
-    if resolver and machine.read(windows_path(resolver)) is None:
+    if resolver not in ("", HOST_RESOLVER) and machine.read(windows_path(resolver)) is None:
         return f"open {resolver}: The system cannot find the path specified."
     runtime = machine.listening(pipe_of(decided.endpoint))
     if runtime is None:
