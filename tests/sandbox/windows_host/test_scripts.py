@@ -299,6 +299,20 @@ def test_source_vip_needs_the_network_and_host_local():
     assert run(host, "Set-SourceVip", VIP).error.startswith("WN0701 host-local")
 
 
+def test_programs_run_by_the_service_host_are_stopped_before_it_is_replaced():
+    host = host_with_containerd()
+    run(host, "Set-NodeService", service())
+    running = host.state.service("containerd")
+    assert running is not None and running.state is ServiceState.RUNNING
+    host.state.services["cri-dockerd"] = Service(
+        name="cri-dockerd", binary_path="x.exe", state=ServiceState.RUNNING
+    )
+    path = {"path": r"C:\k\service-host.exe"}
+    assert changes(host, "New-ServiceHost", path) == [True, True, False]
+    assert host.state.services["cri-dockerd"].state is ServiceState.STOPPED
+    assert running.state is ServiceState.RUNNING
+
+
 PULL: dict[str, object] = {"pull": ["pull"], "environment": {}}
 
 
