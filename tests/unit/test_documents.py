@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from bootstrap import schemas
-from bootstrap.cli import documents, node_documents, tables, version
+from bootstrap.cli import documents, matrix_documents, node_documents, tables, version
 from bootstrap.cli.documents import Document
 from bootstrap.errors import ExitCode, RemoteError
 from bootstrap.model.cluster import SecurityGroupId, Subnet, SubnetType
@@ -41,6 +41,7 @@ from bootstrap.model.node import (
 )
 from bootstrap.model.plan import JoinNode, LaunchInstance, Plan, StartInstance
 from bootstrap.model.secret import MASK, Secret
+from tests.node_cases import catalog
 
 CLUSTER = "games.example.com"
 
@@ -182,6 +183,8 @@ DOCUMENTS: list[Document] = [
         {"config": {}, "settings": [{"setting": "a", "value": 1, "origin": "default"}]},
     ),
     documents.error_document(RemoteError("EC2: Throttling", evidence="try later")),
+    matrix_documents.matrix_document(catalog(), 25),
+    matrix_documents.checks_document(),
 ]
 
 
@@ -265,3 +268,27 @@ def test_a_secret_in_evidence_is_masked() -> None:
 
 def test_versions_of_what_is_missing_are_left_out() -> None:
     assert set(version._component_versions()) <= set(version.COMPONENTS)
+
+
+def test_matrix_has_a_line_per_windows_and_names_what_the_user_has_to_bring() -> None:
+    (table,) = tables.sections(matrix_documents.matrix_document(catalog(), 25), wide=False)
+    assert list(table.columns)[:3] == ["KUBERNETES", "WINDOWS", "DOCUMENTED"]
+    assert [list(row)[:3] for row in table.rows] == [
+        ["1.25", "2019", "yes"],
+        ["1.25", "2022", "yes"],
+    ]
+    cells = dict(zip(table.columns, table.rows[0], strict=True))
+    assert cells["CONTAINERD"].startswith("1.7.")
+    assert cells["DOCKER"].endswith(" + cri-dockerd (yours)")
+    assert cells["DOCKER-EE"] == "yours + cri-dockerd (yours)"
+
+
+def test_matrix_says_of_every_combination_which_runtime_auto_takes() -> None:
+    shown = matrix_documents.matrix_document(catalog())
+    taken = {
+        (item["kubernetes"], item["runtime"])
+        for item in tables.items(shown, "items")
+        if item["auto"]
+    }
+    assert taken >= {("1.19", "docker"), ("1.20", "containerd"), ("1.36", "containerd")}
+    assert ("1.19", "containerd") not in taken
