@@ -26,6 +26,7 @@ from bootstrap.config_file import (
     Limits,
     PoolBlock,
     Reach,
+    RegistriesBlock,
     Timeouts,
 )
 from bootstrap.config_source import Fault, Location, Source, spell
@@ -48,6 +49,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     reach: Reach = field(default_factory=Reach)
     artifacts: Artifacts = field(default_factory=Artifacts)
+    registries: RegistriesBlock = field(default_factory=RegistriesBlock)
     credentials: Credentials = field(default_factory=Credentials)
     timeouts: Timeouts = field(default_factory=Timeouts)
 
@@ -278,6 +280,7 @@ def _settings(document: ConfigFile) -> Settings:
         limits=document.limits,
         reach=document.reach,
         artifacts=document.artifacts,
+        registries=document.registries,
         credentials=document.credentials,
         timeouts=document.timeouts,
     )

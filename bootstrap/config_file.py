@@ -13,14 +13,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from bootstrap.config_values import (
+    ArtifactVersion,
+    Checksum,
     ClusterName,
+    DownloadUrl,
     ImageId,
     InstanceType,
     KubernetesVersion,
     Labels,
+    MirrorUrls,
     Names,
     PoolName,
+    ProxyUrl,
     Region,
+    RegistryHost,
     Release,
     Seconds,
     StateStore,
@@ -155,6 +161,33 @@ class Reach(Block):
     """direct: their private addresses; bastion: through the kops bastion; ssm: port forwarding."""
 
 
+class ArtifactOverride(Block):
+    """An artifact of the user's own, in place of those that bootstrap knows."""
+
+    name: Literal[
+        "kubernetes-node",
+        "containerd",
+        "docker",
+        "docker-ee",
+        "cri-dockerd",
+        "cni-plugins",
+        "flannel-cni-plugin",
+        "flanneld",
+    ]
+    """Which artifact; docker-ee (Mirantis Container Runtime) and cri-dockerd are never built in."""
+    version: ArtifactVersion
+    """Its version."""
+    url: DownloadUrl
+    """Where nodes get it, laid out as its publisher's archive for Windows; no mirror is asked."""
+    checksum: Checksum
+    """SHA-256 or SHA-512 of the file."""
+
+    @property
+    def algorithm(self) -> str:
+        """Tell by the length which checksum it is."""
+        return "sha256" if len(self.checksum) == 64 else "sha512"
+
+
 class Artifacts(Block):
     """Where nodes get their binaries from."""
 
@@ -164,6 +197,30 @@ class Artifacts(Block):
     """File with the CA certificates (PEM) of the mirror or proxy."""
     proxy: Url | None = None
     """HTTP proxy for downloads."""
+    overrides: tuple[ArtifactOverride, ...] = ()
+    """Artifacts of your own, each with its checksum; nothing is installed without one."""
+
+
+class RegistryMirrorBlock(Block):
+    """Mirrors of one registry."""
+
+    registry: RegistryHost
+    """The registry as images name it: docker.io, mcr.microsoft.com, registry.example.com:5000."""
+    urls: MirrorUrls
+    """Places to ask first, in this order; https only."""
+
+
+class RegistriesBlock(Block):
+    """How nodes reach the registries of container images."""
+
+    mirrors: tuple[RegistryMirrorBlock, ...] = ()
+    """Mirrors of registries; Docker has them for docker.io only."""
+    proxy: ProxyUrl | None = None
+    """HTTP proxy of the container runtime."""
+    no_proxy: Names = ()
+    """Hosts, domains and networks beside those of the cluster that the runtime reaches directly."""
+    ca_bundle: str | None = None
+    """File with the CA certificates (PEM) of the mirrors."""
 
 
 class Credentials(Block):
@@ -209,6 +266,8 @@ class ConfigFile(Block):
     """How the tool reaches the nodes."""
     artifacts: Artifacts = Artifacts()
     """Where nodes get their binaries from."""
+    registries: RegistriesBlock = RegistriesBlock()
+    """How nodes reach the registries of container images."""
     credentials: Credentials = Credentials()
     """Where the tool's own access to the cluster comes from."""
     timeouts: Timeouts = Timeouts()

@@ -102,6 +102,41 @@ def _text(pattern: str, meaning: str) -> FieldInfo:
 
 
 Url = Annotated[str, _text(r"^https?://[^\s/]+", "a URL (http:// or https://)")]
+_DEAD_HOSTS = ("dockermsft.blob.core.windows.net", "dockermsft.azureedge.net", "/fwlink/")
+
+
+def _some(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse an empty list."""
+    if not values:
+        raise ValueError("name at least one")
+    return values
+
+
+def _alive(url: str) -> str:
+    """Refuse the places where the DockerMsftProvider looked for Docker EE."""
+    if any(part in url for part in _DEAD_HOSTS):
+        raise ValueError(
+            "the DockerMsftProvider and its index are gone since 2023 (OneGet/"
+            "MicrosoftDockerProvider 90, 91); name an archive of Mirantis or of your own"
+        )
+    return url
+
+
+DownloadUrl = Annotated[Url, AfterValidator(_alive)]
+Checksum = Annotated[
+    str, _text(r"^([0-9a-fA-F]{64}|[0-9a-fA-F]{128})$", "a SHA-256 or SHA-512 in hex digits")
+]
+ArtifactVersion = Annotated[str, _text(r"^\d+(\.\d+)+([-+.][\w.]+)?$", "a version such as 25.0.8")]
+ProxyUrl = Annotated[
+    str, _text(r"^https?://[^\s/@]+/?$", "a URL http://HOST:PORT without user and password")
+]
+MirrorUrl = Annotated[
+    str, _text(r"^https://[^\s/@]+(/[^\s']*)?$", "a URL that begins with https://")
+]
+MirrorUrls = Annotated[tuple[MirrorUrl, ...], AfterValidator(_some)]
+RegistryHost = Annotated[
+    str, _text(r"^[a-z0-9][a-z0-9.-]*(:\d+)?$", "a registry's host such as docker.io")
+]
 PoolName = Annotated[
     str,
     _text(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "a name of lower-case letters, digits and '-'"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from bootstrap.model.event import NodeOutcome, Phase, PhaseResult
 from bootstrap.model.finding import CheckResult, Level
+from bootstrap.model.runtimes import Link
 
 Schema = dict[str, object]
 
@@ -178,6 +179,23 @@ _POOL = _object(
     }
 )
 
+_COMBINATION = _object(
+    {
+        "kubernetes": _TEXT,
+        "kubernetesVersion": _MAYBE_TEXT,
+        "windows": _TEXT,
+        "documented": _BOOL,
+        "runtime": _TEXT,
+        "auto": _BOOL,
+        "link": {"enum": [link.value for link in Link]},
+        "runtimeVersion": _MAYBE_TEXT,
+        "ownArtifacts": _TEXTS,
+        "cniApiVersion": _COUNT,
+        "pauseImage": _TEXT,
+        "source": _TEXT,
+    }
+)
+
 _ERROR = _object(
     {
         "type": _TEXT,
@@ -214,6 +232,22 @@ _FIELDS: dict[str, dict[str, Schema]] = {
     "NodeList": {"items": _list(_object(_NODE))},
     "Node": _NODE | _NODE_DETAILS,
     "PoolList": {"items": _list(_POOL)},
+    "SupportMatrix": {
+        "items": _list(_COMBINATION),
+        "releases": _list(
+            _object(
+                {
+                    "windows": _TEXT,
+                    "build": _COUNT,
+                    "kubernetesFrom": _TEXT,
+                    "documentedUntil": _TEXT,
+                    "source": _TEXT,
+                }
+            )
+        ),
+        "changes": _list(_object({"kubernetes": _TEXT, "what": _TEXT, "source": _TEXT})),
+        "checks": _list(_object({"name": _TEXT, "meaning": _TEXT})),
+    },
     "Version": {"version": _TEXT, "python": _TEXT, "components": _TEXT_MAP},
     "Sandbox": {
         "state": _TEXT,

@@ -39,6 +39,7 @@ from bootstrap.model.node import (
     ObservedNode,
     WindowsRelease,
 )
+from bootstrap.model.registries import Registries, RegistryMirror
 from bootstrap.model.secret import Secret
 from bootstrap.planning import (
     artifacts,
@@ -113,7 +114,9 @@ def ports(settings: Settings, access: Access) -> Ports:
 
 def _region_of(settings: Settings, access: Access) -> str:
     """Return the region of the cluster's zones: ``eu-west-1a`` is in ``eu-west-1``."""
-    zone = next((s.zone for s in _cached_store(settings, access).subnets if s.zone), "")
+    # Pools are not hashable, and the store does not depend on them.
+    store = _cached_store(replace(settings, pools=()), access)
+    zone = next((s.zone for s in store.subnets if s.zone), "")
     return zone.rstrip("abcdefghijklmnopqrstuvwxyz") or _bucket_region()
 
 
@@ -122,7 +125,7 @@ def preparation(settings: Settings, access: Access) -> Preparation:
     return Preparation(
         ports=ports(settings, access),
         support=_support,
-        choose=_chooser(),
+        choose=_chooser(settings),
         has_private_key=access.private_key is not None,
     )
 
@@ -133,15 +136,57 @@ def _support(store: StoreFacts, request: NodeRequest | None) -> tuple[Finding, .
 
 
 @cache
-def _catalog() -> artifacts.Catalog:
+def shipped_catalog() -> artifacts.Catalog:
     files = sorted((data_path("config") / "artifacts").glob("*.yaml"))
     return artifacts.parse_catalog([file.read_text(encoding="utf-8") for file in files])
 
 
-def _chooser() -> ChoicesOf:
-    known = _catalog()
+def _catalog_of(settings: Settings) -> artifacts.Catalog:
+    """Return what ships, with the user's own artifacts."""
+    return shipped_catalog().with_overrides(
+        [
+            artifacts.Artifact(
+                name=item.name,
+                version=item.version,
+                url=item.url,
+                algorithm=item.algorithm,
+                checksum=item.checksum.lower(),
+                source=artifacts.OVERRIDE,
+            )
+            for item in settings.artifacts.overrides
+        ]
+    )
+
+
+def _registries(settings: Settings) -> Registries:
+    """Read what nodes need for their registries; UsageError when the CA cannot be read."""
+    given = settings.registries
+    try:
+        path = Path(given.ca_bundle).expanduser() if given.ca_bundle else None
+        ca_pem = path.read_text(encoding="ascii") if path else ""
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(
+            f"the CA of the registries cannot be read: {exc}",
+            target=str(given.ca_bundle),
+            fix="name a file of PEM certificates in registries.caBundle",
+            command="bootstrap config show",
+        ) from exc
+    return Registries(
+        mirrors=tuple(
+            RegistryMirror(registry=item.registry, urls=item.urls) for item in given.mirrors
+        ),
+        proxy=given.proxy or "",
+        no_proxy=given.no_proxy,
+        ca_pem=ca_pem,
+    )
+
+
+def _chooser(settings: Settings) -> ChoicesOf:
+    known = _catalog_of(settings)
     script = (data_path("scripts") / USER_DATA_SCRIPT).read_text(encoding="utf-8")
-    payload = choosing.Payload(catalog=known, user_data=userdata.user_data(script))
+    payload = choosing.Payload(
+        catalog=known, user_data=userdata.user_data(script), registries=_registries(settings)
+    )
 
     def choose(
         request: NodeRequest, cluster: ClusterView, image: ImageFacts
@@ -203,7 +248,7 @@ def refuse_unserved(settings: Settings) -> None:
 
 
 def _host_variables(settings: Settings) -> Callable[[ClusterFacts], HostVariables]:
-    known = _catalog()
+    known, registries = _catalog_of(settings), _registries(settings)
     mirror, proxy = settings.artifacts.mirror or "", settings.artifacts.proxy or ""
 
     def of_cluster(facts: ClusterFacts) -> HostVariables:
@@ -213,9 +258,11 @@ def _host_variables(settings: Settings) -> Callable[[ClusterFacts], HostVariable
             name: KubeNodeName,
             tokens: NodeTokens,
         ) -> Mapping[str, object]:
-            chosen = artifacts.artifact_set(known, desired.kubernetes_version, mirror)
+            chosen = artifacts.artifact_set(
+                known, desired.kubernetes_version, mirror, runtime=desired.runtime
+            )
             inputs = node_config.inputs_of(desired, instance, name, tokens, facts, chosen)
-            inputs = replace(inputs, proxy=proxy)
+            inputs = replace(inputs, proxy=proxy, registries=registries)
             return hostvars.host_variables(node_config.build(inputs))
 
         return variables

@@ -1,12 +1,12 @@
 <#
 .SYNOPSIS
-Compiles the small program that runs flanneld as a Windows service.
+Compiles the small program that runs flanneld and cri-dockerd as Windows services.
 .DESCRIPTION
-flanneld does not speak to the service control manager (flannel has no code for it), so as a service of its own it would
-be ended after 30 seconds with error 1053. Microsoft's SDN scripts compile a wrapper on the node for the same reason.
-Ours starts the command line that follows "-log-file=PATH", writes what it says into that file, ends it when the service
-is stopped, and ends with an error when it ends by itself, so that the service's recovery restarts it. Windows
-PowerShell 5.1 has the compiler. See README.md for the JSON.
+flanneld and cri-dockerd do not speak to the service control manager (they have no code for it), so as services of their
+own they would be ended after 30 seconds with error 1053. Microsoft's SDN scripts compile a wrapper on the node for the
+same reason. Ours starts the command line that follows "-log-file=PATH", writes what it says into that file, ends it
+when the service is stopped, and ends with an error when it ends by itself, so that the service's recovery restarts it.
+Windows PowerShell 5.1 has the compiler. See README.md for the JSON.
 .PARAMETER Request
 JSON object: path.
 .EXAMPLE
@@ -110,7 +110,9 @@ if ((Test-Path -Path $wanted.path) -and (Test-Path -Path $sourcePath)) {
 $changed = $present.Trim() -ne ($Source -replace "`r`n", "`n").Trim()
 if ($changed -and $PSCmdlet.ShouldProcess($wanted.path, 'compile')) {
     New-Item -Path (Split-Path -Path $wanted.path -Parent) -ItemType Directory -Force | Out-Null
-    if (Get-Service -Name 'flanneld' -ErrorAction SilentlyContinue) { Stop-Service -Name 'flanneld' -Force }
+    foreach ($name in @('flanneld', 'cri-dockerd')) {
+        if (Get-Service -Name $name -ErrorAction SilentlyContinue) { Stop-Service -Name $name -Force }
+    }
     if (Test-Path -Path $wanted.path) { Remove-Item -Path $wanted.path -Force }
     $compiler = @{
         TypeDefinition = $Source

@@ -11,10 +11,11 @@ from functools import cache
 from pathlib import Path
 
 from bootstrap.model.cluster import ClusterFacts
-from bootstrap.model.node import KubeNodeName, Taint, WindowsRelease
+from bootstrap.model.node import KubeNodeName, Runtime, Taint, WindowsRelease
+from bootstrap.model.registries import DIRECT, Registries, RegistryMirror
 from bootstrap.model.secret import Secret
 from bootstrap.planning import artifacts, node_config
-from bootstrap.planning.artifacts import Catalog
+from bootstrap.planning.artifacts import CRI_DOCKERD, DOCKER_EE, Artifact, Catalog
 from bootstrap.planning.desired import OS_TAINT
 from bootstrap.planning.kops_spec import assemble
 from bootstrap.planning.node_config import Inputs, NodeConfig, Placed
@@ -41,6 +42,30 @@ def catalog() -> Catalog:
     return artifacts.parse_catalog([file.read_text(encoding="utf-8") for file in files])
 
 
+ADAPTER = Artifact(
+    name=CRI_DOCKERD,
+    version="0.4.10",
+    url="https://artifacts.example.com/cri-dockerd-0.4.10.win.amd64.zip",
+    algorithm="sha256",
+    checksum="c" * 64,
+    source="the user",
+)
+ENTERPRISE = Artifact(
+    name=DOCKER_EE,
+    version="25.0.8",
+    url="https://artifacts.example.com/docker-25.0.8.zip",
+    algorithm="sha256",
+    checksum="e" * 64,
+    source="the user",
+)
+
+
+@cache
+def user_catalog() -> Catalog:
+    """Return the catalog of a user who has named what no checksum is published of."""
+    return catalog().with_overrides([ADAPTER, ENTERPRISE])
+
+
 def facts(store: str) -> ClusterFacts:
     """Return what is known of a cluster that kops made."""
     found = case(store)
@@ -52,11 +77,13 @@ def inputs(
     version: str,
     windows: WindowsRelease,
     *,
+    runtime: Runtime = Runtime.CONTAINERD,
     name: str = "i-0123456789abcdef0",
     taints: tuple[Taint, ...] = (OS_TAINT,),
     pre_pull: tuple[str, ...] = (),
     mirror: str = "",
     proxy: str = "",
+    registries: Registries = DIRECT,
 ) -> Inputs:
     """Return the inputs of one node of a cluster."""
     cluster = facts(store)
@@ -65,6 +92,7 @@ def inputs(
         facts=cluster,
         windows=windows,
         version=version,
+        runtime=runtime,
         taints=taints,
         placed=Placed(
             node_name=KubeNodeName(name),
@@ -72,21 +100,78 @@ def inputs(
             provider_id=f"aws:///{subnet.zone}/i-0123456789abcdef0",
             subnet_cidr=subnet.cidr,
         ),
-        chosen=artifacts.artifact_set(catalog(), version, mirror),
+        chosen=artifacts.artifact_set(user_catalog(), version, mirror, runtime=runtime),
         tokens=NodeTokens(),
         pre_pull=pre_pull,
         proxy=proxy,
+        registries=registries,
     )
 
 
+HUB = RegistryMirror(registry="docker.io", urls=("https://mirror.example.com:5000/hub",))
+BEHIND_PROXY = Registries(
+    mirrors=(
+        HUB,
+        RegistryMirror(registry="reg.example.com:5001", urls=("https://reg.example.com:5001",)),
+    ),
+    proxy="http://proxy.example.com:3128",
+    no_proxy=(".example.com",),
+    ca_pem="-----BEGIN CERTIFICATE-----\nbWlycm9y\n-----END CERTIFICATE-----\n",
+)
+OLD_NAME = "ip-172-20-32-20.eu-west-1.compute.internal"
 CASES = {
+    "1.14-docker": lambda: inputs(
+        "legacy-1.18-flannel",
+        "1.14.10",
+        WindowsRelease.WS2019,
+        runtime=Runtime.DOCKER,
+        name=OLD_NAME,
+    ),
+    "1.18-docker": lambda: inputs(
+        "legacy-1.18-flannel",
+        "1.18.20",
+        WindowsRelease.WS2019,
+        runtime=Runtime.DOCKER,
+        name=OLD_NAME,
+    ),
+    "1.21-docker-ee": lambda: inputs(
+        "legacy-1.22-flannel",
+        "1.21.14",
+        WindowsRelease.WS2019,
+        runtime=Runtime.DOCKER_EE,
+        name=OLD_NAME,
+    ),
+    "1.21-docker": lambda: inputs(
+        "legacy-1.22-flannel",
+        "1.21.14",
+        WindowsRelease.WS2019,
+        runtime=Runtime.DOCKER,
+        name=OLD_NAME,
+    ),
+    "1.23": lambda: inputs("mid-public-flannel", "1.23.17", WindowsRelease.WS2022),
+    "1.23-docker": lambda: inputs(
+        "mid-public-flannel", "1.23.17", WindowsRelease.WS2022, runtime=Runtime.DOCKER
+    ),
+    "1.25-docker": lambda: inputs(
+        "mid-public-flannel", "1.25.16", WindowsRelease.WS2022, runtime=Runtime.DOCKER
+    ),
     "1.22": lambda: inputs(
         "legacy-1.22-flannel",
         "1.22.17",
         WindowsRelease.WS2019,
-        name="ip-172-20-32-20.eu-west-1.compute.internal",
+        name=OLD_NAME,
     ),
     "1.27": lambda: inputs("mid-public-flannel", "1.27.16", WindowsRelease.WS2022),
+    "1.28-registries": lambda: inputs(
+        "mid-public-flannel", "1.28.15", WindowsRelease.WS2022, registries=BEHIND_PROXY
+    ),
+    "1.28-docker-registries": lambda: inputs(
+        "mid-public-flannel",
+        "1.28.15",
+        WindowsRelease.WS2022,
+        runtime=Runtime.DOCKER,
+        registries=BEHIND_PROXY,
+    ),
     "1.34": lambda: inputs(
         "modern-public-flannel",
         "1.34.5",

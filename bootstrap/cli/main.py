@@ -47,6 +47,10 @@ COMMANDS = {
         target="bootstrap.cli.config:config",
         summary="Write, check and show the configuration.",
     ),
+    "support-matrix": CommandEntry(
+        target="bootstrap.cli.support_matrix:support_matrix",
+        summary="Show which Kubernetes, Windows and container runtime go together.",
+    ),
     "schema": CommandEntry(
         target="bootstrap.cli.schema:schema",
         summary="Print the JSON schema of a document.",

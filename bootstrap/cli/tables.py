@@ -54,6 +54,10 @@ def sections(shown: Document, *, wide: bool) -> list[Section]:
 def names(shown: Document) -> list[str]:
     """Return what ``-o name`` prints: ``node/NAME`` and the like, one a line."""
     kind = str(shown["kind"])
+    if kind == "SupportMatrix":
+        found = items(shown, "items")
+        keys = ("kubernetes", "windows", "runtime")
+        return ["/".join(_text(item[key]) for key in keys) for item in found]
     if kind in ("Plan", "FindingList"):
         key, field = ("steps", "node") if kind == "Plan" else ("findings", "name")
         return list(dict.fromkeys(_text(item[field]) for item in items(shown, key)))
@@ -106,7 +110,12 @@ def _plan(shown: Document, wide: bool) -> list[Section]:
     if shown["empty"]:
         return [*findings, _sentence("Nothing to do.", "green")]
     columns = ("step", "node", "pool", "summary", *(("why",) if wide else ()))
-    hint = _sentence("This is a preview: nothing was changed. Add --yes to do it.")
+    refused = any(finding["level"] == "error" for finding in items(shown, "findings"))
+    hint = _sentence(
+        "Nothing was changed: see the errors above."
+        if refused
+        else "This is a preview: nothing was changed. Add --yes to do it."
+    )
     return [_table(items(shown, "steps"), columns), *findings, hint]
 
 
@@ -187,6 +196,36 @@ def _config(shown: Document, wide: bool) -> list[Section]:
     return [_table(items(shown, "settings"), columns)]
 
 
+def _support_matrix(shown: Document, wide: bool) -> list[Section]:
+    """Lay out a line per Kubernetes and Windows, a column per runtime; wide: everything."""
+    if checks := items(shown, "checks"):
+        return [_table(checks, ("name", "meaning"))]
+    found = items(shown, "items")
+    if wide:
+        columns = ("kubernetesVersion", "runtime", "link", "runtimeVersion", "cniApiVersion")
+        everything = ("kubernetes", "windows", *columns, "pauseImage", "source")
+        changes = _table(items(shown, "changes"), ("kubernetes", "what", "source"))
+        return [_table(found, everything), changes]
+    runtimes = sorted({_text(item["runtime"]) for item in found})
+    rows: dict[tuple[str, str], Document] = {}
+    for item in found:
+        place = (_text(item["kubernetes"]), _text(item["windows"]))
+        row = rows.setdefault(
+            place, {key: item[key] for key in ("kubernetes", "windows", "documented")}
+        )
+        row[_text(item["runtime"])] = _runtime_cell(item)
+    return [_table(rows.values(), ("kubernetes", "windows", "documented", *runtimes))]
+
+
+def _runtime_cell(item: Document) -> str:
+    own = item["ownArtifacts"]
+    cell = str(item["runtimeVersion"] or "yours")
+    if item["link"] == "cri-dockerd":
+        is_own = isinstance(own, list) and "cri-dockerd" in own
+        cell += " + cri-dockerd" + (" (yours)" if is_own else "")
+    return cell
+
+
 def _version(shown: Document, wide: bool) -> list[Section]:
     lines = [f"bootstrap {shown['version']}"]
     components = shown["components"]
@@ -204,5 +243,6 @@ _LAYOUTS: dict[str, Callable[[Document, bool], list[Section]]] = {
     "PoolList": _pool_list,
     "Node": _node,
     "Config": _config,
+    "SupportMatrix": _support_matrix,
     "Version": _version,
 }

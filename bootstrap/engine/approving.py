@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass, field
 
@@ -34,6 +35,7 @@ class Approver:
     expected: dict[KubeNodeName, Expected]
     refusals: dict[NodeName, str] = field(default_factory=dict)
     _done: threading.Event = field(default_factory=threading.Event)
+    _looking: threading.Lock = field(default_factory=threading.Lock)
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> Approver:
@@ -45,6 +47,11 @@ class Approver:
         self._done.set()
         if self._thread is not None:
             self._thread.join()
+
+    def look(self) -> None:
+        """Look once more, out of turn; what goes wrong is told by the next look."""
+        with contextlib.suppress(BootstrapError):
+            self.step()
 
     def _loop(self) -> None:
         while not self._done.is_set() and not self.waiter.stop.is_set():
@@ -61,6 +68,10 @@ class Approver:
 
     def step(self) -> None:
         """Look once: approve what may be, note who has registered."""
+        with self._looking:
+            self._step()
+
+    def _step(self) -> None:
         waiting = [item.joining for item in self.expected.values()]
         requests = self.api.certificate_requests()
         nodes = self.api.nodes()

@@ -24,6 +24,7 @@ from bootstrap.model.host import (
     PlaybookRun,
     TaskFailed,
     TaskFinished,
+    TaskStarted,
 )
 from bootstrap.model.node import DesiredNode, KubeNodeName, NodeName, ObservedInstance
 from bootstrap.model.plan import JoinNode, LaunchInstance, Plan, StartInstance
@@ -262,23 +263,33 @@ class Joiner:
         *,
         is_last: bool,
     ) -> None:
-        if isinstance(event, TaskFinished):
+        if isinstance(event, TaskStarted):
+            self._enter(jobs[event.node], event, approver)
+        elif isinstance(event, TaskFinished):
             self._advance(jobs[event.node], event)
         elif isinstance(event, TaskFailed) and event.unreachable and not is_last:
             jobs[event.node].lost = event
         elif isinstance(event, TaskFailed):
             self._fail(jobs[event.node], _task_error(event, approver.refusals.get(event.node, "")))
 
-    def _advance(self, job: Job, event: TaskFinished) -> None:
-        """Turn tasks into phases: a role's phase ends when a task of another role does."""
+    def _enter(self, job: Job, event: TaskStarted, approver: Approver) -> None:
+        """Turn tasks into phases: a role's phase ends when the next role begins."""
         phase = PHASE_OF_ROLE.get(event.role)
         if phase is None or job.over:
             return
         if job.role_seen and job.role_seen != event.role:
+            if PHASE_OF_ROLE[job.role_seen] is Phase.CNI_READY:
+                approver.look()  # The overlay came up, so the Node is there: it is told first.
             self._close_role(job)
         job.role_seen = event.role
-        job.report.start(phase)
         if event.task.startswith(REBOOT_TASK):
+            self._close_role(job)
+            phase = Phase.REBOOTED
+        job.report.start(phase)
+
+    def _advance(self, job: Job, event: TaskFinished) -> None:
+        """Tell whether the host was restarted."""
+        if event.role in PHASE_OF_ROLE and event.task.startswith(REBOOT_TASK) and not job.over:
             result = PhaseResult.DONE if event.changed else PhaseResult.SKIPPED
             job.report.end(Phase.REBOOTED, result)
 

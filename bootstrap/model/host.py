@@ -68,8 +68,9 @@ class PlaybookRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskStarted:
-    """A task began; ``role`` is '' for tasks of the play itself."""
+    """A task began on one host; ``role`` is '' for tasks of the play itself."""
 
+    node: NodeName
     role: str
     task: str
 

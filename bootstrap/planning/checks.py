@@ -407,9 +407,26 @@ def _takers(
             yield item
 
 
+_RUNTIME_FINDINGS = ("RuntimeServesKubernetes", "RegistryMirrorsServed")
+
+
+def _choices(view: View) -> tuple[Finding, ...]:
+    return tuple(view.pool.choice_findings) if view.pool else ()
+
+
 def choices_hold(view: View) -> Iterable[Finding]:
-    """Pass on what choosing version, runtime and artifacts had to say."""
-    return view.pool.choice_findings if view.pool else ()
+    """Pass on what choosing version and artifacts had to say."""
+    return (item for item in _choices(view) if item.name not in _RUNTIME_FINDINGS)
+
+
+def runtime_serves_kubernetes(view: View) -> Iterable[Finding]:
+    """Pass on that the runtime does not go with the version."""
+    return (item for item in _choices(view) if item.name == "RuntimeServesKubernetes")
+
+
+def registry_mirrors_served(view: View) -> Iterable[Finding]:
+    """Pass on mirrors that the runtime would go around."""
+    return (item for item in _choices(view) if item.name == "RegistryMirrorsServed")
 
 
 def lock_is_free(view: View) -> Iterator[Finding]:
@@ -510,8 +527,20 @@ RULES: tuple[CheckRule, ...] = (
     ),
     CheckRule(
         name="ArtifactsKnown",
-        meaning="version, runtime and checksums of every download are known",
+        meaning="version and checksums of every download are known",
         function=choices_hold,
+        needs_pool=True,
+    ),
+    CheckRule(
+        name="RuntimeServesKubernetes",
+        meaning="the container runtime goes with the version of Kubernetes",
+        function=runtime_serves_kubernetes,
+        needs_pool=True,
+    ),
+    CheckRule(
+        name="RegistryMirrorsServed",
+        meaning="the container runtime can use the mirrors of the registries",
+        function=registry_mirrors_served,
         needs_pool=True,
     ),
 )

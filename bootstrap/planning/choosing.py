@@ -6,39 +6,33 @@ import hashlib
 import json
 from dataclasses import dataclass, fields, replace
 
-from bootstrap.errors import UsageError
 from bootstrap.model.cluster import ClusterFacts
 from bootstrap.model.finding import Finding, Level
 from bootstrap.model.node import ImageFacts, KubeNodeName, NodeRequest, Runtime
+from bootstrap.model.registries import DIRECT, Registries
+from bootstrap.model.runtimes import runtimes_for
 from bootstrap.model.secret import Secret
-from bootstrap.planning import artifacts, versions
+from bootstrap.planning import artifacts, support, versions
 from bootstrap.planning.artifacts import Catalog
 from bootstrap.planning.desired import OS_TAINT, Choices
 from bootstrap.planning.node_config import Inputs, Placed, build
 from bootstrap.planning.versions import minor
 
-RUNTIMES = (Runtime.CONTAINERD,)
-
 
 def resolve_runtime(wanted: Runtime, version: str) -> Runtime:
-    """Return the runtime that ``auto`` means; UsageError for one that cannot be installed yet."""
-    chosen = Runtime.CONTAINERD if wanted is Runtime.AUTO else wanted
-    if chosen not in RUNTIMES:
-        raise UsageError(
-            f"runtime {chosen} cannot be installed by this version of bootstrap",
-            target=str(chosen),
-            evidence=f"runtimes: {', '.join(RUNTIMES)}, for Kubernetes {version}",
-            command="bootstrap add-node --runtime containerd ...",
-        )
-    return chosen
+    """Return the runtime that ``auto`` means: containerd wherever it serves the version."""
+    if wanted is not Runtime.AUTO:
+        return wanted
+    return next(iter(runtimes_for(minor(version))), Runtime.CONTAINERD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """What ships with the tool: the artifact catalog and the user data of every node."""
+    """What every node gets: artifacts, user data, and its way to the registries."""
 
     catalog: Catalog
     user_data: str
+    registries: Registries = DIRECT
 
 
 def wanted_version(
@@ -80,16 +74,23 @@ def choose(
     catalog = payload.catalog
     wanted, notes = wanted_version(request, facts, server_version)
     version, findings = artifacts.choose_kubernetes(catalog, wanted)
-    findings = (*notes, *findings)
     version = version or wanted
     runtime = resolve_runtime(request.pool.runtime, version)
+    refused = support.runtime_refusals(runtime, version)
+    findings = (*notes, *findings, *refused)
+    if not _has_error(findings):
+        unmirrored = support.mirror_refusals(runtime, payload.registries)
+        findings = (*findings, *artifacts.missing(catalog, version, runtime), *unmirrored)
     choices = Choices(
         kubernetes_version=version,
         runtime=runtime,
         image=image,
         user_data=payload.user_data,
-        spec_hash=spec_hash(request, facts, catalog, version) if not _has_error(findings) else "",
+        spec_hash="",
     )
+    if not _has_error(findings):
+        decided = spec_hash(request, facts, payload, choices)
+        choices = replace(choices, spec_hash=decided)
     return choices, findings
 
 
@@ -97,7 +98,7 @@ def _has_error(findings: tuple[Finding, ...]) -> bool:
     return any(finding.level is Level.ERROR for finding in findings)
 
 
-def spec_hash(request: NodeRequest, facts: ClusterFacts, catalog: Catalog, version: str) -> str:
+def spec_hash(request: NodeRequest, facts: ClusterFacts, payload: Payload, choices: Choices) -> str:
     """Return 16 hex digits over everything that would have to change on a node itself.
 
     Addresses, ids and credentials are left out: they differ between the nodes of a pool, and those
@@ -107,10 +108,14 @@ def spec_hash(request: NodeRequest, facts: ClusterFacts, catalog: Catalog, versi
     inputs = Inputs(
         facts=replace(facts, api=replace(facts.api, addresses=(_NOWHERE.address,))),
         windows=pool.windows,
-        version=version,
+        version=choices.kubernetes_version,
+        runtime=choices.runtime,
         taints=(*((OS_TAINT,) if pool.os_taint else ()), *pool.taints),
         placed=_NOWHERE,
-        chosen=artifacts.artifact_set(catalog, version),
+        chosen=artifacts.artifact_set(
+            payload.catalog, choices.kubernetes_version, runtime=choices.runtime
+        ),
+        registries=payload.registries,
         tokens=_NO_TOKENS,
         pre_pull=pool.pre_pull,
     )

@@ -8,9 +8,11 @@ from bootstrap.planning.node_config import NodeConfig
 ROLES = {
     "windows_base": {"host": "host"},
     "container_runtime": {
+        "tasks": "runtime_tasks",
         "artifacts": "runtime_artifacts",
         "files": "runtime_files",
         "services": "runtime_services",
+        "service_host": "service_host",
     },
     "kubernetes_binaries": {
         "artifacts": "kubernetes_artifacts",

@@ -7,7 +7,7 @@ playbook hands them over in this order.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,22 +21,30 @@ from bootstrap.model.node import (
     DesiredNode,
     KubeNodeName,
     ObservedInstance,
+    Runtime,
     Taint,
     WindowsRelease,
 )
+from bootstrap.model.registries import DIRECT, Registries
+from bootstrap.model.runtimes import RuntimeRow, runtime_row
 from bootstrap.model.secret import Secret
 from bootstrap.model.windows import BUILDS, kubelet_rules, pause_image
 from bootstrap.planning import node_files
 from bootstrap.planning import node_services as services
-from bootstrap.planning.artifacts import Artifact, ArtifactSet
+from bootstrap.planning.artifacts import ArtifactSet
 from bootstrap.planning.desired import BLOCKING_TAINT
 from bootstrap.planning.flannel import WINDOWS_PORT
+from bootstrap.planning.node_runtime import (
+    RuntimeSetup,
+    RuntimeWish,
+    Wanted,
+    runtime_setup,
+)
 from bootstrap.planning.versions import minor
 
 MANIFEST = r"C:\k\manifest.json"
 PROXY_CONFIG = r"C:\k\kube-proxy.conf"
 PROXY_TEMPLATE = r"C:\k\kube-proxy.template.conf"
-CONTAINERD_CONFIG = r"C:\Program Files\containerd\config.toml"
 HIGH_PERFORMANCE = "8c5e7fda-e8bf-4a96-9a85-a6e23a8c635c"
 # kube-proxy without DSR takes 64 ports of this range per load balancer; the default range is small.
 # https://github.com/kubernetes-sigs/image-builder images/capi/ansible/windows/roles/systemprep
@@ -94,6 +102,7 @@ class NodeConfig:
     """Requests in the order of their use; ``kubelet_files`` holds Secrets."""
 
     host: Request
+    runtime_tasks: str
     runtime_artifacts: Request
     runtime_files: Request
     runtime_services: Request
@@ -116,6 +125,7 @@ class Inputs:
     facts: ClusterFacts
     windows: WindowsRelease
     version: str
+    runtime: Runtime
     taints: tuple[Taint, ...]
     placed: Placed
     chosen: ArtifactSet
@@ -123,11 +133,17 @@ class Inputs:
     pre_pull: tuple[str, ...]
     proxy: str = ""
     """HTTP proxy for downloads, '' for none."""
+    registries: Registries = DIRECT
 
     @property
     def minor(self) -> int:
         """Minor of the node's Kubernetes."""
         return minor(self.version)
+
+    @property
+    def row(self) -> RuntimeRow:
+        """How the runtime serves this Kubernetes."""
+        return runtime_row(self.runtime, self.minor)
 
     @property
     def first_taints(self) -> tuple[Taint, ...]:
@@ -159,6 +175,7 @@ def inputs_of(
         facts=facts,
         windows=desired.windows,
         version=desired.kubernetes_version,
+        runtime=desired.runtime,
         taints=desired.taints,
         placed=placed,
         chosen=chosen,
@@ -169,12 +186,24 @@ def inputs_of(
 
 def build(inputs: Inputs) -> NodeConfig:
     """Decide the whole configuration."""
-    containerd = [(inputs.chosen.containerd, "tgz", _CONTAINERD_FILES)]
+    runtime = runtime_setup(
+        RuntimeWish(
+            row=inputs.row,
+            chosen=inputs.chosen,
+            pause_image=inputs.pause_image,
+            registries=inputs.registries,
+            network=inputs.facts.network,
+        )
+    )
     return NodeConfig(
-        host=_host(inputs),
-        runtime_artifacts=_artifacts(inputs.proxy, containerd),
-        runtime_files=_runtime_files(inputs),
-        runtime_services={"services": [services.containerd(CONTAINERD_CONFIG)]},
+        host=_host(inputs, runtime),
+        runtime_tasks=runtime.tasks,
+        runtime_artifacts=_artifacts(inputs.proxy, runtime.artifacts),
+        runtime_files={
+            "folders": list(runtime.folders),
+            "files": [_file(path, text) for path, text in runtime.files.items()],
+        },
+        runtime_services={"services": list(runtime.services)},
         kubernetes_artifacts=_kubernetes_artifacts(inputs),
         service_host={"path": services.SERVICE_HOST},
         network=_network(inputs),
@@ -189,17 +218,10 @@ def build(inputs: Inputs) -> NodeConfig:
             "config": PROXY_CONFIG,
         },
         proxy_services={"services": [services.kube_proxy(inputs.minor)]},
-        images={
-            "ctr": r"C:\Program Files\containerd\ctr.exe",
-            "images": [inputs.pause_image, *inputs.pre_pull],
-        },
+        images={**runtime.puller, "images": [inputs.pause_image, *inputs.pre_pull]},
     )
 
 
-_CONTAINERD_FILES = {
-    f"bin/{name}": rf"C:\Program Files\containerd\{name}"
-    for name in ("containerd.exe", "ctr.exe", "containerd-shim-runhcs-v1.exe")
-}
 _CNI_FILES = {f"./{name}": rf"C:\k\cni\{name}" for name in ("host-local.exe", "win-overlay.exe")}
 
 
@@ -223,7 +245,7 @@ def _kubernetes_artifacts(inputs: Inputs) -> Request:
     )
 
 
-def _artifacts(proxy: str, wanted: Sequence[tuple[Artifact, str, Mapping[str, str]]]) -> Request:
+def _artifacts(proxy: str, wanted: Iterable[Wanted]) -> Request:
     return {
         "manifest": MANIFEST,
         "proxy": proxy,
@@ -241,22 +263,14 @@ def _artifacts(proxy: str, wanted: Sequence[tuple[Artifact, str, Mapping[str, st
     }
 
 
-def _runtime_files(inputs: Inputs) -> Request:
-    config = node_files.containerd_config(inputs.version, inputs.windows)
-    return {
-        "folders": [r"C:\var\log\containerd", r"C:\k\containerd\certs.d"],
-        "files": [_file(CONTAINERD_CONFIG, config)],
-    }
-
-
-def _host(inputs: Inputs) -> Request:
+def _host(inputs: Inputs, runtime: RuntimeSetup) -> Request:
     api = inputs.facts.api
     resolves = api.resolution is NameResolution.DNS_ZONE
     return {
         "expectedBuild": BUILDS[inputs.windows],
         "dynamicPorts": DYNAMIC_PORTS,
         "powerPlan": HIGH_PERFORMANCE,
-        "defenderExclusions": [r"C:\Program Files\containerd", r"C:\ProgramData\containerd"],
+        "defenderExclusions": list(runtime.exclusions),
         "firewall": _firewall(inputs.facts.network),
         "hosts": []
         if resolves
@@ -293,7 +307,11 @@ def _network(inputs: Inputs) -> Request:
 def _kubelet_files(inputs: Inputs) -> Request:
     facts, tokens = inputs.facts, inputs.tokens
     kubelet = node_files.kubelet_config(
-        facts, inputs.version, provider_id=inputs.placed.provider_id, taints=inputs.first_taints
+        facts,
+        inputs.version,
+        inputs.row.link,
+        provider_id=inputs.placed.provider_id,
+        taints=inputs.first_taints,
     )
     proxy = node_files.kube_proxy_config(facts, inputs.version, node_name=inputs.placed.node_name)
     return {
@@ -308,7 +326,7 @@ def _kubelet_files(inputs: Inputs) -> Request:
             _file(r"C:\k\kubelet.conf", kubelet),
             _file(PROXY_TEMPLATE, proxy),
             _file(r"C:\etc\kube-flannel\net-conf.json", node_files.net_conf(facts)),
-            _file(r"C:\k\cni\config\10-flannel.conf", node_files.cni_conf(facts)),
+            _file(r"C:\k\cni\config\10-flannel.conf", node_files.cni_conf(facts, inputs.row)),
             _file(node_files.CA_FILE, facts.ca_bundle),
             _secret("bootstrap-kubelet.conf", facts, "kubelet-bootstrap", tokens.bootstrap),
             _secret("flannel.kubeconfig", facts, "flannel", tokens.flannel),
@@ -321,8 +339,11 @@ def _identity(inputs: Inputs) -> services.Identity:
     return services.Identity(
         node_name=inputs.placed.node_name,
         address=inputs.placed.address,
+        provider_id=inputs.placed.provider_id,
         external_cloud=inputs.facts.cloud_provider_mode is CloudProviderMode.EXTERNAL,
         taints=inputs.first_taints,
+        link=inputs.row.link,
+        pause_image=inputs.pause_image,
     )
 
 

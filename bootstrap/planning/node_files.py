@@ -14,22 +14,27 @@ from collections.abc import Sequence
 import yaml
 
 from bootstrap.model.cluster import ClusterFacts
-from bootstrap.model.node import Taint, WindowsRelease
+from bootstrap.model.node import Taint
+from bootstrap.model.runtimes import Link, RuntimeRow
 from bootstrap.model.secret import Secret
-from bootstrap.model.windows import kubelet_rules, pause_image
+from bootstrap.model.windows import kubelet_rules
 from bootstrap.planning.flannel import WINDOWS_PORT, WINDOWS_VNI
 from bootstrap.planning.versions import minor
 
 OVERLAY = f"flannel.{WINDOWS_VNI}"
-RUNTIME_ENDPOINT = "npipe:////./pipe/containerd-containerd"
+ENDPOINTS = {
+    Link.CRI: "npipe:////./pipe/containerd-containerd",
+    Link.CRI_DOCKERD: "npipe:////./pipe/cri-dockerd",
+}
+"""Where a kubelet finds its runtime; dockershim is part of the kubelet."""
 CNI_BIN, CNI_CONF = r"C:\k\cni", r"C:\k\cni\config"
 CA_FILE = r"C:\etc\kubernetes\pki\ca.crt"
 
 
 def kubelet_config(
-    facts: ClusterFacts, version: str, *, provider_id: str, taints: Sequence[Taint]
+    facts: ClusterFacts, version: str, link: Link, *, provider_id: str, taints: Sequence[Taint]
 ) -> str:
-    """Return the KubeletConfiguration.
+    """Return the KubeletConfiguration; what this minor's file cannot say, flags say.
 
     Reservations: Windows has no OOM killer, so memory is kept back for the system
     (https://kubernetes.io/docs/concepts/configuration/windows-resource-management/).
@@ -50,16 +55,18 @@ def kubelet_config(
         "containerLogMaxSize": "50Mi",
         "enforceNodeAllocatable": [],
         "evictionHard": {"nodefs.available": "10%", "imagefs.available": "10%"},
-        "providerID": provider_id,
-        "resolvConf": "",
         "rotateCertificates": True,
         "runtimeRequestTimeout": "15m0s",
         "systemReserved": {"cpu": "500m", "memory": "2Gi"},
     }
+    if rules.provider_id_in_file:
+        document["providerID"] = provider_id
+    if rules.resolv_conf_in_file:
+        document["resolvConf"] = ""
     if rules.taints_in_file:
         document["registerWithTaints"] = [_taint(taint) for taint in taints]
     if rules.endpoint_in_file:
-        document["containerRuntimeEndpoint"] = RUNTIME_ENDPOINT
+        document["containerRuntimeEndpoint"] = ENDPOINTS[link]
     return yaml.safe_dump(document, sort_keys=True)
 
 
@@ -90,110 +97,45 @@ def net_conf(facts: ClusterFacts) -> str:
     return _json({"Network": facts.network.flannel_network, "Backend": backend})
 
 
-def cni_conf(facts: ClusterFacts) -> str:
-    """Return the CNI configuration for containerd (HCN schema, win-overlay ``apiVersion`` 2).
+def cni_conf(facts: ClusterFacts, row: RuntimeRow) -> str:
+    """Return the CNI configuration in the schema of the runtime (``RuntimeRow.cni_api``).
 
     Pods and services are not translated; everything else is, also the VPC: nobody there knows a way
-    back to a pod.
+    back to a pod. win-overlay takes policies of the other schema without a word and loses what they
+    say, so each schema has its own.
     """
     network = facts.network
-    policies = [
-        {
-            "Name": "EndpointPolicy",
-            "Value": {
-                "Type": "OutBoundNAT",
-                "Settings": {"Exceptions": [network.pod_cidr, network.service_cidr]},
-            },
-        },
-        {
-            "Name": "EndpointPolicy",
-            "Value": {
-                "Type": "SDNRoute",
-                "Settings": {"DestinationPrefix": network.service_cidr, "NeedEncap": True},
-            },
-        },
-    ]
+    is_hcn = row.cni_api == 2
+    not_translated = [network.pod_cidr, network.service_cidr]
+    to_services = {"DestinationPrefix": network.service_cidr, "NeedEncap": True}
+    values: tuple[dict[str, object], ...] = (
+        {"Type": "OutBoundNAT", "ExceptionList": not_translated},
+        {"Type": "ROUTE", **to_services},
+    )
+    if is_hcn:
+        values = (
+            {"Type": "OutBoundNAT", "Settings": {"Exceptions": not_translated}},
+            {"Type": "SDNRoute", "Settings": to_services},
+        )
     delegate = {
         "type": "win-overlay",
-        "apiVersion": 2,
+        "apiVersion": row.cni_api,
         "dns": {
             "Nameservers": [network.dns_service_ip],
             "Search": [f"svc.{network.cluster_domain}"],
         },
-        "policies": policies,
+        "policies": [{"Name": "EndpointPolicy", "Value": value} for value in values],
     }
-    capabilities = {"portMappings": True, "dns": True}
     return _json(
         {
             "name": OVERLAY,
-            "cniVersion": "0.3.0",
+            # dockershim and cri-dockerd read results of 0.2.0 (cri-dockerd network/cni).
+            "cniVersion": "0.3.0" if is_hcn else "0.2.0",
             "type": "flannel",
-            "capabilities": capabilities,
+            "capabilities": {"portMappings": True, "dns": True} if is_hcn else {"dns": True},
             "delegate": delegate,
         }
     )
-
-
-def containerd_config(version: str, windows: WindowsRelease) -> str:
-    """Return containerd's configuration: version 3 for 2.x, version 2 for 1.x."""
-    image = pause_image(minor(version), windows)
-    major = kubelet_rules(minor(version)).containerd_major
-    return (_CONTAINERD_2 if major == 2 else _CONTAINERD_1).format(
-        image=image, bin=CNI_BIN, conf=CNI_CONF
-    )
-
-
-_CONTAINERD_1 = r"""version = 2
-root = 'C:\ProgramData\containerd\root'
-state = 'C:\ProgramData\containerd\state'
-
-[grpc]
-address = '\\.\pipe\containerd-containerd'
-
-[plugins.'io.containerd.grpc.v1.cri']
-sandbox_image = '{image}'
-
-[plugins.'io.containerd.grpc.v1.cri'.containerd]
-default_runtime_name = 'runhcs-wcow-process'
-snapshotter = 'windows'
-
-[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.runhcs-wcow-process]
-runtime_type = 'io.containerd.runhcs.v1'
-
-[plugins.'io.containerd.grpc.v1.cri'.cni]
-bin_dir = '{bin}'
-conf_dir = '{conf}'
-
-[plugins.'io.containerd.grpc.v1.cri'.registry]
-config_path = 'C:\k\containerd\certs.d'
-"""
-
-_CONTAINERD_2 = r"""version = 3
-root = 'C:\ProgramData\containerd\root'
-state = 'C:\ProgramData\containerd\state'
-
-[grpc]
-address = '\\.\pipe\containerd-containerd'
-
-[plugins.'io.containerd.cri.v1.images']
-snapshotter = 'windows'
-
-[plugins.'io.containerd.cri.v1.images'.pinned_images]
-sandbox = '{image}'
-
-[plugins.'io.containerd.cri.v1.images'.registry]
-config_path = 'C:\k\containerd\certs.d'
-
-[plugins.'io.containerd.cri.v1.runtime'.containerd]
-default_runtime_name = 'runhcs-wcow-process'
-
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runhcs-wcow-process]
-runtime_type = 'io.containerd.runhcs.v1'
-
-[plugins.'io.containerd.cri.v1.runtime'.cni]
-bin_dirs = ['{bin}']
-conf_dir = '{conf}'
-"""
 
 
 def kubeconfig(facts: ClusterFacts, user: str, token: Secret) -> Secret:

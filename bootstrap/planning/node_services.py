@@ -1,6 +1,6 @@
 """The Windows services of a node: command lines, dependencies, recovery. Pure.
 
-Order of a start: containerd, kubelet, flanneld (needs the Node's podCIDR), kube-proxy (needs the
+Order of a start: runtime, kubelet, flanneld (needs the Node's podCIDR), kube-proxy (needs the
 overlay network). Each restarts by itself; delays of ``sc failure`` are milliseconds. A service is
 restarted by the script when a file that it ``watches`` is newer than its process: so a run that was
 killed between a file and the restart is made good by the next one.
@@ -8,18 +8,32 @@ killed between a file and the restart is made good by the next one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bootstrap.model.node import Taint
+from bootstrap.model.runtimes import Link
 from bootstrap.model.windows import kubelet_rules
-from bootstrap.planning.node_files import RUNTIME_ENDPOINT
+from bootstrap.planning.node_files import CNI_BIN, CNI_CONF, ENDPOINTS
 
 RECOVERY_MS = (10_000, 30_000, 60_000)
 RECOVERY_RESET_S = 300
 
 SERVICE_HOST = r"C:\k\service-host.exe"
-CONTAINERD, KUBELET, FLANNELD, KUBE_PROXY = "containerd", "kubelet", "flanneld", "kube-proxy"
+CONTAINERD, DOCKER, CRI_DOCKERD = "containerd", "docker", "cri-dockerd"
+KUBELET, FLANNELD, KUBE_PROXY = "kubelet", "flanneld", "kube-proxy"
+RUNTIME_OF = {
+    Link.CRI: CONTAINERD,
+    Link.DOCKERSHIM: DOCKER,
+    Link.CRI_DOCKERD: CRI_DOCKERD,
+}
+"""The service that a kubelet needs."""
+CONTAINERD_EXE = r"C:\Program Files\containerd\containerd.exe"
+DOCKERD_EXE = r"C:\Program Files\docker\dockerd.exe"
+CRI_DOCKERD_EXE = r"C:\k\cri-dockerd.exe"
+DOCKER_ENDPOINT = "npipe:////./pipe/docker_engine"
+PULL_DEADLINE = "20m"
+"""Without progress for so long, a pull is given up; layers of Windows are large."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +42,55 @@ class Identity:
 
     node_name: str
     address: str
+    provider_id: str
     external_cloud: bool
     taints: tuple[Taint, ...]
+    link: Link
+    pause_image: str
 
 
-def containerd(config: str) -> dict[str, object]:
+def containerd(config: str, environment: Mapping[str, str]) -> dict[str, object]:
     """Return containerd's service."""
     log = r"C:\var\log\containerd\containerd.log"
-    exe = r'"C:\Program Files\containerd\containerd.exe"'
-    line = f'{exe} --config "{config}" --log-file {log} --run-service'
-    watches = [config, r"C:\Program Files\containerd\containerd.exe"]
-    return _service(CONTAINERD, "containerd", line, watches=watches)
+    line = f'"{CONTAINERD_EXE}" --config "{config}" --log-file {log} --run-service'
+    service = _service(CONTAINERD, "containerd", line, watches=[config, CONTAINERD_EXE])
+    return service | {"environment": dict(environment)}
+
+
+def docker(config: str, environment: Mapping[str, str]) -> dict[str, object]:
+    """Return dockerd's service, as ``dockerd --register-service`` makes it, with our recovery.
+
+    moby cmd/dockerd/service_windows.go: ``--run-service`` before the other flags, name and display
+    name, automatic start. Its log is the event log.
+    """
+    line = f'"{DOCKERD_EXE}" --run-service --service-name {DOCKER} --config-file {config}'
+    service = _service(DOCKER, "Docker Engine", line, watches=[config, DOCKERD_EXE])
+    return service | {"environment": dict(environment)}
+
+
+def cri_dockerd(pause_image: str) -> dict[str, object]:
+    """Return cri-dockerd's service; it does not speak to the service control manager either."""
+    flags = [
+        f"--container-runtime-endpoint={ENDPOINTS[Link.CRI_DOCKERD]}",
+        f"--docker-endpoint={DOCKER_ENDPOINT}",
+        # Streams have no TLS; only the kubelet beside it asks for them.
+        "--streaming-bind-addr=127.0.0.1",
+        *_cni_by_docker(pause_image),
+    ]
+    line = " ".join([_hosted(CRI_DOCKERD), CRI_DOCKERD_EXE, *flags])
+    watches = [CRI_DOCKERD_EXE]
+    return _service(CRI_DOCKERD, "CRI for Docker", line, needs=[DOCKER], watches=watches)
+
+
+def _cni_by_docker(pause_image: str) -> list[str]:
+    """Return flags that dockershim and cri-dockerd share."""
+    return [
+        "--network-plugin=cni",
+        f"--cni-bin-dir={CNI_BIN}",
+        f"--cni-conf-dir={CNI_CONF}",
+        f"--pod-infra-container-image={pause_image}",
+        f"--image-pull-progress-deadline={PULL_DEADLINE}",
+    ]
 
 
 def kubelet(minor: int, identity: Identity) -> dict[str, object]:
@@ -56,14 +108,22 @@ def kubelet(minor: int, identity: Identity) -> dict[str, object]:
     ]
     if identity.external_cloud:
         flags.append("--cloud-provider=external")
+    if not rules.provider_id_in_file:
+        flags.append(f"--provider-id={identity.provider_id}")
+    if not rules.resolv_conf_in_file:
+        flags.append("--resolv-conf=")
     if not rules.taints_in_file:
         taints = ",".join(f"{item.key}={item.value}:{item.effect}" for item in identity.taints)
         flags.append(f"--register-with-taints={taints}")
-    if not rules.endpoint_in_file:
-        flags += ["--container-runtime=remote", f"--container-runtime-endpoint={RUNTIME_ENDPOINT}"]
+    if identity.link is Link.DOCKERSHIM:
+        flags += ["--container-runtime=docker", *_cni_by_docker(identity.pause_image)]
+    elif not rules.endpoint_in_file:
+        endpoint = ENDPOINTS[identity.link]
+        flags += ["--container-runtime=remote", f"--container-runtime-endpoint={endpoint}"]
     line = _logged(minor, KUBELET, flags)
+    needs = [RUNTIME_OF[identity.link]]
     watches = [r"C:\k\kubelet.conf", r"C:\etc\kubernetes\pki\ca.crt", r"C:\k\kubelet.exe"]
-    return _service(KUBELET, "Kubernetes kubelet", line, needs=[CONTAINERD], watches=watches)
+    return _service(KUBELET, "Kubernetes kubelet", line, needs=needs, watches=watches)
 
 
 def flanneld(identity: Identity) -> dict[str, object]:
@@ -75,8 +135,7 @@ def flanneld(identity: Identity) -> dict[str, object]:
         "--ip-masq",
     ]
     # flanneld itself does not speak to the service control manager.
-    host = rf"{SERVICE_HOST} -log-file=C:\var\log\{FLANNELD}\{FLANNELD}.log"
-    line = " ".join([host, r"C:\k\flanneld.exe", *flags])
+    line = " ".join([_hosted(FLANNELD), r"C:\k\flanneld.exe", *flags])
     environment = {"NODE_NAME": identity.node_name}
     watches = [
         r"C:\etc\kube-flannel\net-conf.json",
@@ -97,6 +156,10 @@ def kube_proxy(minor: int) -> dict[str, object]:
         r"C:\k\kube-proxy.exe",
     ]
     return _service(KUBE_PROXY, "Kubernetes kube-proxy", line, needs=[FLANNELD], watches=watches)
+
+
+def _hosted(name: str) -> str:
+    return rf"{SERVICE_HOST} -log-file=C:\var\log\{name}\{name}.log"
 
 
 def _runner(name: str) -> str:

@@ -1,7 +1,7 @@
 """Which clusters Windows nodes can join; what cannot work is refused by name. Pure.
 
 Sources: kops docs/networking.md and ``pkg/apis/kops/v1alpha2/networking.go`` (what there is);
-kubernetes.io "Windows containers in Kubernetes" (Windows releases of each Kubernetes);
+``model.windows`` and ``model.runtimes`` (which Kubernetes serves what on Windows);
 docs.tigera.io "Limitations of Calico for Windows".
 """
 
@@ -12,19 +12,12 @@ from typing import Final
 
 from bootstrap.model.cluster import StoreFacts
 from bootstrap.model.finding import Finding, Level
-from bootstrap.model.node import WindowsRelease
+from bootstrap.model.node import Runtime, WindowsRelease
+from bootstrap.model.registries import Registries
+from bootstrap.model.runtimes import runtimes_for
+from bootstrap.model.windows import NEWEST_MINOR, RELEASES
 from bootstrap.planning import versions
-
-# Overlay networks on Windows need kube-proxy 1.14; Windows Server 2022 is supported from 1.23 on,
-# 2025 from 1.32 on. Kubernetes' documentation lists 2019 up to 1.34.
-OLDEST_MINOR: Final = {
-    WindowsRelease.WS2019: 14,
-    WindowsRelease.WS2022: 23,
-    WindowsRelease.WS2025: 32,
-}
-NEWEST_DOCUMENTED_MINOR: Final = {WindowsRelease.WS2019: 34}
-NEWEST_MINOR: Final = 37
-"""The newest Kubernetes whose Windows programs were seen to take what we write for them."""
+from bootstrap.planning.registry_files import DOCKER_HUB, not_mirrored_by_docker
 
 EXTERNAL_CNI: Final = frozenset({"cni", "external"})
 """kops leaves the pod network to the user; preflight looks for flannel in the cluster itself."""
@@ -55,9 +48,44 @@ def refusals(
 def releases_for(minor: int) -> tuple[WindowsRelease, ...]:
     """Return the Windows releases that a Kubernetes minor is documented for, oldest first."""
     return tuple(
-        release
-        for release in WindowsRelease
-        if OLDEST_MINOR[release] <= minor <= NEWEST_DOCUMENTED_MINOR.get(release, NEWEST_MINOR)
+        release for release, row in RELEASES.items() if row.first <= minor <= row.last_documented
+    )
+
+
+def runtime_refusals(runtime: Runtime, version: str) -> tuple[Finding, ...]:
+    """Refuse a runtime that does not serve a Kubernetes version, naming one that does."""
+    served = runtimes_for(versions.minor(version))
+    if runtime in served or not served:
+        return ()
+    better = served[0]
+    return (
+        Finding(
+            level=Level.ERROR,
+            name="RuntimeServesKubernetes",
+            target=str(runtime),
+            message=f"{runtime} on Windows does not serve Kubernetes {version}",
+            evidence={"kubernetes": version, "runtimes": [str(item) for item in served]},
+            fix=f"the nearest combination is {better} with Kubernetes {version}",
+            command=f"bootstrap add-node --runtime {better} ...",
+        ),
+    )
+
+
+def mirror_refusals(runtime: Runtime, registries: Registries) -> tuple[Finding, ...]:
+    """Refuse mirrors that a runtime cannot use, rather than go around them."""
+    if runtime is Runtime.CONTAINERD:
+        return ()
+    return tuple(
+        Finding(
+            level=Level.ERROR,
+            name="RegistryMirrorsServed",
+            target=registry,
+            message=f"Docker has mirrors for {DOCKER_HUB} only, not for {registry}",
+            evidence={"runtime": str(runtime)},
+            fix="leave its mirrors out, or use containerd",
+            command="bootstrap add-node --runtime containerd ...",
+        )
+        for registry in not_mirrored_by_docker(registries)
     )
 
 
@@ -121,7 +149,7 @@ def _proxy(store: StoreFacts, _: WindowsRelease) -> Iterator[Finding]:
 
 
 def _too_old(store: StoreFacts, windows: WindowsRelease) -> Iterator[Finding]:
-    oldest, minor = OLDEST_MINOR[windows], versions.minor(store.kubernetes_version)
+    oldest, minor = RELEASES[windows].first, versions.minor(store.kubernetes_version)
     if minor >= oldest:
         return
     others = releases_for(minor)
@@ -151,7 +179,7 @@ def _too_new(store: StoreFacts, windows: WindowsRelease) -> Iterator[Finding]:
             fix="use a newer bootstrap",
             command="pip install --upgrade kops-windows-bootstrap",
         )
-    elif windows not in releases_for(minor) and minor >= OLDEST_MINOR[windows]:
+    elif windows not in releases_for(minor) and minor >= RELEASES[windows].first:
         better = releases_for(minor)[0]
         yield Finding(
             level=Level.WARNING,

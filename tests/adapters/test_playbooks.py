@@ -163,7 +163,7 @@ def test_events_come_in_order_with_role_and_change(bench: Bench) -> None:
         TaskFinished(node=node, role="windows_base", task="Leave", changed=False),
         TaskFinished(node=node, role="windows_base", task="Skip", changed=False, skipped=True),
     ]
-    assert events[0] == TaskStarted(role="windows_base", task="Change")
+    assert events[0] == TaskStarted(node=node, role="windows_base", task="Change")
     assert isinstance(ended, PlaybookEnded)
     assert (ended.ok, ended.failed) == ((node,), ())
     assert "PLAY RECAP" in Path(ended.log_path).read_text()
@@ -306,7 +306,7 @@ def _look_at(folder: Path) -> dict[str, Any]:
 def test_stop_ends_the_task_that_runs_and_leaves_nothing(bench: Bench) -> None:
     stop = threading.Event()
     events = bench.play(WAIT, should_stop=stop.is_set)
-    assert next(events) == TaskStarted(role="", task="Wait")
+    assert next(events) == TaskStarted(node=NodeName("win-1"), role="", task="Wait")
     (folder,) = folders()
     assert eventually(lambda: len(processes_of(folder)) > 2)
     stop.set()
@@ -317,7 +317,7 @@ def test_stop_ends_the_task_that_runs_and_leaves_nothing(bench: Bench) -> None:
 
 def test_consumer_that_goes_away_ends_the_run(bench: Bench) -> None:
     events = bench.play(WAIT)
-    assert next(events) == TaskStarted(role="", task="Wait")
+    assert next(events) == TaskStarted(node=NodeName("win-1"), role="", task="Wait")
     (folder,) = folders()
     events.close()  # type: ignore[attr-defined]
     assert processes_of(folder) == []

@@ -48,13 +48,13 @@ class FakePlaybookRunner:
             raise self.error
         failed: list[NodeName] = []
         for role in ROLES:
-            yield TaskStarted(role=role, task="Work")
             for host in run.hosts:
                 if should_stop():
                     return
                 node = host.target.node
                 if node in failed:
                     continue
+                yield TaskStarted(node=node, role=role, task="Work")
                 failure = self.failures.pop((node, role), None)
                 if failure is not None:
                     failed.append(node)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from bootstrap.model.event import Phase
 from tests.functional.conftest import Sandbox, add_node, started_sandbox
 
 POOL = "game-servers"
@@ -92,6 +93,7 @@ def test_a_preview_changes_nothing(mended: Sandbox) -> None:
 def test_the_node_is_ready_and_proven(mended: Sandbox, joined: dict[str, Any]) -> None:
     (node,) = joined["nodes"]
     assert (node["ready"], node["result"], node["phase"]) == (True, "created", "schedulable")
+    assert [phase["phase"] for phase in node["phases"]] == [str(phase) for phase in Phase]
     seen = mended.api().get(f"/api/v1/nodes/{node['nodeName']}")
     conditions = {item["type"]: item["status"] for item in seen["status"]["conditions"]}
     assert conditions["Ready"] == "True"

@@ -24,7 +24,8 @@ NO_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
         (["--cluster", "plai.example.net"], {}, 69, "did you mean play.example.net"),
         (["--subnet", "eu-west-1z"], {}, 64, "eu-west-1a"),
         (["--instance-type", "m5.nosuch"], {}, 3, "InstanceTypeOffered"),
-        (["--runtime", "docker"], {}, 64, "containerd"),
+        (["--runtime", "docker"], {}, 3, "checksum of cri-dockerd in artifacts.overrides"),
+        (["--runtime", "docker-ee"], {}, 3, "DockerMsftProvider"),
         (["--kubernetes-version", "1.19"], {}, 3, "VersionSkew"),
         (["--private-key", "/nonexistent"], {}, 77, "private key"),
         ([], NO_KEYS, 77, "credentials"),
@@ -40,7 +41,7 @@ def test_bad_input_is_refused_with_the_way_out(
 ) -> None:
     done = ready.run(*add_node(POOL, *arguments), env=env)
     assert (done.code, text in done.out + done.err) == (code, True), done.err + done.out
-    assert "try: " in done.err or "bootstrap add-node" in done.out, done.err
+    assert "try: " in done.err or "try: bootstrap " in done.out, done.err
     assert ready.living(POOL) == []
 
 

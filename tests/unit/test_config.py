@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from bootstrap.model.node import PoolSpec, RootVolume, Runtime, Taint, WindowsRe
 
 HEAD = "apiVersion: bootstrap/v1\nkind: WindowsNodes\n"
 EXAMPLE = Path(__file__).parents[2] / "config" / "example.yaml"
+OVERRIDE = "{name: docker-ee, version: 25.0.8, url: 'https://x.example.com/d.zip'"
+"""An artifact without its checksum."""
 
 
 @pytest.fixture
@@ -179,6 +182,24 @@ def test_faults_outside_the_file_name_flag_and_variable(write) -> None:
         ("timeouts: {join: 0s}", "must be greater than 0"),
         ("reach: {via: teleport}", "must be 'direct', 'bastion' or 'ssm'"),
         ("artifacts: {mirror: ftp://x}", "must be a URL"),
+        (f"artifacts: {{overrides: [{OVERRIDE}, checksum: 12}}]}}", "quotes"),
+        (f"artifacts: {{overrides: [{OVERRIDE}, checksum: ab}}]}}", "a SHA-256 or SHA-512"),
+        (f"artifacts: {{overrides: [{OVERRIDE}}}]}}", "missing"),
+        ("registries: {proxy: 'http://me:secret@proxy:3128'}", "without user and password"),
+        (
+            "registries: {mirrors: [{registry: docker.io, urls: ['http://m.example.com']}]}",
+            "begins with https://",
+        ),
+        ("registries: {mirrors: [{registry: docker.io, urls: []}]}", "at least one"),
+        (
+            "registries: {mirrors: [{registry: 'https://docker.io', urls: ['https://m']}]}",
+            "registry's host",
+        ),
+        (
+            "artifacts: {overrides: [{name: docker-ee, version: '1.0', url: "
+            "'https://dockermsft.azureedge.net/x.zip', checksum: '" + "a" * 64 + "'}]}",
+            "DockerMsftProvider",
+        ),
         ("cluster: a.b\ncluster: c.d", "given twice"),
         ("limits: {<<: {maxUnavailable: 0}}", "must be greater than or equal to 1"),
     ],
@@ -255,7 +276,8 @@ def test_the_example_is_valid_and_mentions_every_key() -> None:
     assert settings_of(EXAMPLE).pools[0].name == "game-servers"
     text = EXAMPLE.read_text(encoding="utf-8")
     blocks = [(), ("pools", 0), ("pools", 0, "rootVolume"), ("limits",), ("reach",)]
-    blocks += [("artifacts",), ("credentials",), ("timeouts",)]
+    blocks += [("registries",), ("registries", "mirrors", 0)]
+    blocks += [("artifacts",), ("artifacts", "overrides", 0), ("credentials",), ("timeouts",)]
     keys = {key for block in blocks for key in config_keys.known_keys(block)}
     assert keys and not {key for key in keys if f"{key}:" not in text}
 
@@ -272,3 +294,20 @@ def test_every_field_is_explained_in_the_schema() -> None:
 
 def test_the_schema_command_knows_the_kind_of_the_file() -> None:
     assert schema_command.CONFIG_KIND == config_file.KIND
+
+
+def test_users_own_artifacts_are_read_and_their_algorithm_told_by_the_length(write) -> None:
+    digest = "'" + "ab" * 64 + "'"
+    text = f"artifacts: {{overrides: [{OVERRIDE}, checksum: {digest}}}]}}"
+    (own,) = settings_of(write(text)).artifacts.overrides
+    assert (own.name, own.version, own.algorithm) == ("docker-ee", "25.0.8", "sha512")
+
+
+def test_settings_but_for_their_pools_can_key_a_cache(write) -> None:
+    text = f"""
+    artifacts: {{overrides: [{OVERRIDE}, checksum: '{"a" * 64}'}}]}}
+    registries: {{mirrors: [{{registry: docker.io, urls: ['https://m.example.com']}}]}}
+    pools: [{{name: a}}]
+    """
+    settings = replace(settings_of(write(text)), pools=())
+    assert len({settings, replace(settings)}) == 1

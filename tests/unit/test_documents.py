@@ -10,7 +10,14 @@ import jsonschema
 import pytest
 
 from bootstrap import schemas
-from bootstrap.cli import documents, evidence_documents, node_documents, tables, version
+from bootstrap.cli import (
+    documents,
+    evidence_documents,
+    matrix_documents,
+    node_documents,
+    tables,
+    version,
+)
 from bootstrap.cli.documents import Document
 from bootstrap.errors import ExitCode, RemoteError
 from bootstrap.model.cluster import SecurityGroupId, Subnet, SubnetType
@@ -41,6 +48,7 @@ from bootstrap.model.node import (
 )
 from bootstrap.model.plan import JoinNode, LaunchInstance, Plan, StartInstance
 from bootstrap.model.secret import MASK, Secret
+from tests.node_cases import catalog
 
 CLUSTER = "games.example.com"
 
@@ -195,6 +203,8 @@ DOCUMENTS: list[Document] = [
         {"config": {}, "settings": [{"setting": "a", "value": 1, "origin": "default"}]},
     ),
     documents.error_document(RemoteError("EC2: Throttling", evidence="try later")),
+    matrix_documents.matrix_document(catalog(), 25),
+    matrix_documents.checks_document(),
 ]
 
 
@@ -240,9 +250,15 @@ def test_names_are_one_per_thing() -> None:
     assert tables.names(DOCUMENTS[8]) == ["pool/x", "pool/web"]
 
 
+def lines_of(document: Document) -> list[str]:
+    return [line for section in tables.sections(document, wide=False) for line in section.lines]
+
+
 def test_a_plan_says_that_it_is_a_preview() -> None:
-    text = [line for section in tables.sections(DOCUMENTS[0], wide=False) for line in section.lines]
-    assert "This is a preview: nothing was changed. Add --yes to do it." in text
+    hint = "This is a preview: nothing was changed. Add --yes to do it."
+    assert hint in lines_of({**DOCUMENTS[0], "findings": []})
+    assert hint not in lines_of(DOCUMENTS[0]), "a refused plan is not helped by --yes"
+    assert lines_of(DOCUMENTS[0])[-1] == "Nothing was changed: see the errors above."
     assert tables.sections(DOCUMENTS[1], wide=False)[0].lines == ["Nothing to do."]
 
 
@@ -272,3 +288,27 @@ def test_a_secret_in_evidence_is_masked() -> None:
 
 def test_versions_of_what_is_missing_are_left_out() -> None:
     assert set(version._component_versions()) <= set(version.COMPONENTS)
+
+
+def test_matrix_has_a_line_per_windows_and_names_what_the_user_has_to_bring() -> None:
+    (table,) = tables.sections(matrix_documents.matrix_document(catalog(), 25), wide=False)
+    assert list(table.columns)[:3] == ["KUBERNETES", "WINDOWS", "DOCUMENTED"]
+    assert [list(row)[:3] for row in table.rows] == [
+        ["1.25", "2019", "yes"],
+        ["1.25", "2022", "yes"],
+    ]
+    cells = dict(zip(table.columns, table.rows[0], strict=True))
+    assert cells["CONTAINERD"].startswith("1.7.")
+    assert cells["DOCKER"].endswith(" + cri-dockerd (yours)")
+    assert cells["DOCKER-EE"] == "yours + cri-dockerd (yours)"
+
+
+def test_matrix_says_of_every_combination_which_runtime_auto_takes() -> None:
+    shown = matrix_documents.matrix_document(catalog())
+    taken = {
+        (item["kubernetes"], item["runtime"])
+        for item in tables.items(shown, "items")
+        if item["auto"]
+    }
+    assert taken >= {("1.19", "docker"), ("1.20", "containerd"), ("1.36", "containerd")}
+    assert ("1.19", "containerd") not in taken

@@ -25,8 +25,8 @@ def translate(event: Mapping[str, Any]) -> PlaybookEvent | None:
     data = event.get("event_data") or {}
     node, role, task = NodeName(str(data.get("host", ""))), _text(data, "role"), _text(data, "task")
     match event.get("event"):
-        case "playbook_on_task_start":
-            return TaskStarted(role=role, task=task)
+        case "runner_on_start":
+            return TaskStarted(node=node, role=role, task=task)
         case "runner_on_ok":
             changed = bool((data.get("res") or {}).get("changed"))
             return TaskFinished(node=node, role=role, task=task, changed=changed)

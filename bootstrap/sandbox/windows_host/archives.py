@@ -22,6 +22,8 @@ _PUBLISHED = (
     ("kubernetes-node-windows-amd64", tuple(f"kubernetes/node/bin/{n}.exe" for n in _KUBERNETES)),
     ("cni-plugin-flannel-windows-amd64", ("flannel-amd64.exe",)),
     ("cni-plugins-windows-amd64", tuple(f"{name}.exe" for name in _CNI)),
+    ("cri-dockerd-", ("cri-dockerd/cri-dockerd.exe",)),
+    ("docker-", ("docker/docker.exe", "docker/dockerd.exe")),
     ("containerd-", tuple(f"bin/{name}.exe" for name in _CONTAINERD)),
 )
 """A part of the archive's name -> the Windows programs in it."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bootstrap.sandbox.cluster_client import ApiClient
-from bootstrap.sandbox.windows_host.agents.containerd_config import ContainerdConfig
 from bootstrap.sandbox.windows_host.agents.files import Kubeconfig
 from bootstrap.sandbox.windows_host.agents.machine import (
     AdapterView,
@@ -18,6 +17,7 @@ from bootstrap.sandbox.windows_host.agents.machine import (
     Program,
     RemoteRoute,
 )
+from bootstrap.sandbox.windows_host.agents.runtime import RuntimeView
 
 
 @dataclass
@@ -27,7 +27,6 @@ class FakeMachine:
     computer_name: str = "EC2AMAZ-1"
     build: int = 17763
     revision: int = 8000
-    runtime_version: str = "1.7.35"
     product_name: str = "Windows Server 2019 Datacenter"
     version: str = "1.34.5"
     files: dict[str, bytes] = field(default_factory=dict)
@@ -35,7 +34,7 @@ class FakeMachine:
     routes: dict[str, list[RemoteRoute]] = field(default_factory=dict)
     source_vips: list[str] = field(default_factory=list)
     balancers: list[Balancer] = field(default_factory=list)
-    pipes: dict[str, ContainerdConfig] = field(default_factory=dict)
+    pipes: dict[str, RuntimeView] = field(default_factory=dict)
     client_of: Callable[[Kubeconfig], ApiClient] | None = None
     address: str = "127.20.0.9"
 
@@ -72,10 +71,10 @@ class FakeMachine:
     def set_balancers(self, balancers: Sequence[Balancer]) -> None:
         self.balancers = list(balancers)
 
-    def listening(self, pipe: str) -> ContainerdConfig | None:
+    def listening(self, pipe: str) -> RuntimeView | None:
         return self.pipes.get(pipe)
 
-    def listen(self, pipe: str, config: ContainerdConfig | None) -> None:
+    def listen(self, pipe: str, config: RuntimeView | None) -> None:
         if config is None:
             self.pipes.pop(pipe, None)
         else:

@@ -66,7 +66,7 @@ def host(plane: ControlPlane) -> Iterator[WindowsHost]:
         r"C:\Program Files\containerd\config.toml": CONTAINERD,
         r"C:\k\kubelet-config.yaml": yaml.safe_dump(KUBELET).encode(),
         r"C:\k\kube-proxy.template": yaml.safe_dump(PROXY).encode(),
-        r"C:\k\cni\config\cni.conf": b"{}",
+        r"C:\k\cni\config\cni.conf": b'{"type": "win-overlay", "apiVersion": 2}',
         r"C:\etc\kubernetes\bootstrap-kubelet.conf": kubeconfig,
         r"C:\etc\kubernetes\admin.conf": kubeconfig,
         r"C:\etc\kube-flannel\net-conf.json": json.dumps(net_conf).encode(),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from bootstrap.sandbox.windows_host.agents import PROGRAMS, containerd, log_runner
-from bootstrap.sandbox.windows_host.agents.containerd_config import DEFAULT_PIPE
 from bootstrap.sandbox.windows_host.agents.machine import Invocation
+from bootstrap.sandbox.windows_host.agents.runtime import CONTAINERD_PIPE
 from tests.sandbox.windows_host.fake_machine import FakeMachine, Running, eventually
 
 CONTAINERD = r"C:\Program Files\containerd\containerd.exe"
@@ -20,9 +20,9 @@ def say(invocation: Invocation) -> int:
 def test_containerd_opens_its_pipe_and_closes_it_when_it_stops():
     machine = FakeMachine(version="1.7.35")
     running = Running(machine, containerd.run, [CONTAINERD])
-    eventually(lambda: machine.listening(DEFAULT_PIPE))
+    eventually(lambda: machine.listening(CONTAINERD_PIPE))
     assert running.stopped() == 0
-    assert machine.listening(DEFAULT_PIPE) is None
+    assert machine.listening(CONTAINERD_PIPE) is None
 
 
 def test_containerd_ends_when_its_configuration_is_missing_or_wrong():

@@ -18,8 +18,9 @@ from bootstrap.sandbox.windows_host.agents.files import (
     load_yaml,
 )
 from bootstrap.sandbox.windows_host.agents.images import WS2019, WS2025, image_problem
-from bootstrap.sandbox.windows_host.agents.kubelet_config import Panic, pipe_of, settings
+from bootstrap.sandbox.windows_host.agents.kubelet_config import Panic, settings
 from bootstrap.sandbox.windows_host.agents.kubelet_flags import parse_kubelet_flags
+from bootstrap.sandbox.windows_host.agents.runtime import pipe_of
 
 CONFIG = b"""
 apiVersion: kubelet.config.k8s.io/v1beta1

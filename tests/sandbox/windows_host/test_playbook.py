@@ -56,7 +56,7 @@ class Cluster(World):
     plane: ControlPlane
 
     def internet(self, url: str) -> VirtualFile | bytes | None:
-        return published().get(url)
+        return self.urls.get(url) or published().get(url)
 
     def resolve(self, name: str, hosts_file: str) -> str:
         return API_ADDRESS if name == self.plane.api_name else ""
@@ -83,12 +83,12 @@ class Join:
     tokens: Tokens
 
 
-def tokens(plane: ControlPlane) -> Tokens:
+def tokens(plane: ControlPlane, prefix: str = "playbook") -> Tokens:
     """Make accounts that may do everything: what they need is not the matter here."""
     client = plane.admin_client()
     made = []
     for name in ACCOUNTS:
-        meta = {"name": f"playbook-{name}", "namespace": "default"}
+        meta = {"name": f"{prefix}-{name}", "namespace": "default"}
         client.post("/api/v1/namespaces/default/serviceaccounts", {"metadata": meta})
         subject = {"kind": "ServiceAccount", **meta}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
@@ -109,14 +109,16 @@ def ca_of(plane: ControlPlane) -> str:
     return base64.b64decode(cluster["certificate-authority-data"]).decode()
 
 
-def node_inputs(plane: ControlPlane, host: WindowsHost, made: Tokens) -> Inputs:
-    base = inputs("modern-public-flannel", "1.34.5", WindowsRelease.WS2019)
+def node_inputs(
+    plane: ControlPlane, host: WindowsHost, made: Tokens, base: Inputs, node: str
+) -> Inputs:
+    """Move a node of a recorded cluster into this one."""
     api = replace(base.facts.api, host=plane.api_name)
     subnet = ipaddress.ip_network(f"{host.spec.address}/{host.spec.prefix_length}", strict=False)
     placed = Placed(
-        node_name=KubeNodeName(NODE),
+        node_name=KubeNodeName(node),
         address=host.spec.address,
-        provider_id=f"aws:///{host.spec.zone}/{NODE}",
+        provider_id=f"aws:///{host.spec.zone}/{host.spec.instance_id}",
         subnet_cidr=str(subnet),
     )
     facts = replace(base.facts, api=api, ca_bundle=ca_of(plane))
@@ -133,7 +135,9 @@ def join(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Itera
     approver = threading.Thread(target=approve_everything, args=(plane, stop))
     approver.start()
     with running_host(world, scripts=SCRIPTS, agents=AGENTS) as host:
-        run = playbook_run(host, world.passwords[0], node_inputs(plane, host, made))
+        base = inputs("modern-public-flannel", "1.34.5", WindowsRelease.WS2019)
+        given = node_inputs(plane, host, made, base, NODE)
+        run = playbook_run(host, world.passwords[0], given)
         with pytest.MonkeyPatch.context() as patch:
             # Nothing listens there; WinRM has to go around it.
             patch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
@@ -153,7 +157,8 @@ def playbook_run(host: WindowsHost, password: str, given: Inputs) -> PlaybookRun
         user=ADMINISTRATOR,
         password=Secret(password),
     )
-    variables = hostvars.host_variables(node_config.build(given)) | {"network_prepare_delay": 0}
+    # The simulated vSwitch cuts connections 1.5 s after its task began; look again only then.
+    variables = hostvars.host_variables(node_config.build(given)) | {"network_prepare_delay": 2}
     hosts = (PlaybookHost(target=target, variables=variables),)
     return PlaybookRun(playbook="windows_node.yml", hosts=hosts)
 
@@ -210,7 +215,7 @@ def test_node_registers_with_its_name_address_and_taints(join: Join, plane: Cont
 
     eventually(lambda: bool(node()))
     spec = node()["spec"]
-    assert spec["providerID"] == f"aws:///eu-west-1a/{NODE}"
+    assert spec["providerID"] == f"aws:///eu-west-1a/{join.host.spec.instance_id}"
     assert {"os", "bootstrap.node/not-ready"} <= {taint["key"] for taint in spec["taints"]}
 
 

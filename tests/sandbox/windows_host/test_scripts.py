@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from bootstrap.resources import data_path
-from bootstrap.sandbox.windows_host.agents.containerd_config import DEFAULT_PIPE, ContainerdConfig
+from bootstrap.sandbox.windows_host.agents.containerd_config import default_view
+from bootstrap.sandbox.windows_host.agents.runtime import (
+    CONTAINERD_PIPE,
+    DOCKER_PIPE,
+    RuntimeView,
+)
 from bootstrap.sandbox.windows_host.contract import ScriptOutcome
 from bootstrap.sandbox.windows_host.scripts import SCRIPTS
 from bootstrap.sandbox.windows_host.state import Service, ServiceState, VirtualFile
@@ -182,7 +187,7 @@ def host_with_containerd() -> Any:
 def test_service_is_registered_and_started_once():
     host = host_with_containerd()
     assert changes(host, "Set-NodeService", service()) == [True, True, False]
-    eventually(lambda: DEFAULT_PIPE.lower() in host.state.pipes)
+    eventually(lambda: CONTAINERD_PIPE.lower() in host.state.pipes)
     stop = run(host, "Set-NodeService", service(state="stopped"))
     assert stop.answer["services"] == [{"name": "containerd", "changed": True, "state": "stopped"}]
     eventually(lambda: not host.state.pipes)
@@ -294,16 +299,52 @@ def test_source_vip_needs_the_network_and_host_local():
     assert run(host, "Set-SourceVip", VIP).error.startswith("WN0701 host-local")
 
 
+def test_programs_run_by_the_service_host_are_stopped_before_it_is_replaced():
+    host = host_with_containerd()
+    run(host, "Set-NodeService", service())
+    running = host.state.service("containerd")
+    assert running is not None and running.state is ServiceState.RUNNING
+    host.state.services["cri-dockerd"] = Service(
+        name="cri-dockerd", binary_path="x.exe", state=ServiceState.RUNNING
+    )
+    path = {"path": r"C:\k\service-host.exe"}
+    assert changes(host, "New-ServiceHost", path) == [True, True, False]
+    assert host.state.services["cri-dockerd"].state is ServiceState.STOPPED
+    assert running.state is ServiceState.RUNNING
+
+
+PULL: dict[str, object] = {"pull": ["pull"], "environment": {}}
+
+
 def test_images_are_pulled_once_and_only_for_this_build():
     host = host_with_containerd()
     ctr = r"C:\Program Files\containerd\ctr.exe"
-    request = {"ctr": ctr, "images": ["registry.k8s.io/pause:3.10.1"]}
+    request = {
+        "runtime": "containerd",
+        "program": ctr,
+        **PULL,
+        "images": ["registry.k8s.io/pause:3.10.1"],
+    }
     assert run(host, "Set-NodeImage", request).error.startswith("WN0801 ctr images list ended")
     host.state.files.write(ctr, b"")
-    host.state.pipes[DEFAULT_PIPE.lower()] = ContainerdConfig()
+    host.state.pipes[CONTAINERD_PIPE.lower()] = default_view()
     assert changes(host, "Set-NodeImage", request) == [True, True, False]
     other = request | {"images": ["mcr.microsoft.com/windows/nanoserver:ltsc2022"]}
     assert run(host, "Set-NodeImage", other).error.startswith("WN0801")
+
+
+def test_docker_is_asked_for_images_by_its_own_pipe():
+    host = host_with_containerd()
+    program = r"C:\Program Files\docker\docker.exe"
+    images = ["registry.k8s.io/pause:3.10.1"]
+    request = {"runtime": "docker", "program": program, **PULL, "images": images}
+    host.state.files.write(program, b"")
+    host.state.pipes[CONTAINERD_PIPE.lower()] = default_view()
+    assert run(host, "Set-NodeImage", request).error.startswith("WN0801 docker version ended")
+    host.state.pipes[DOCKER_PIPE.lower()] = RuntimeView(
+        name="docker", pipe=DOCKER_PIPE, has_cri=False
+    )
+    assert changes(host, "Set-NodeImage", request) == [True, True, False]
 
 
 def test_running_state_of_a_foreign_service_is_left_alone():

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from bootstrap.model.finding import Level
+from bootstrap.model.node import Runtime
+from bootstrap.model.runtimes import runtime_row, runtimes_for
 from bootstrap.planning import artifacts
 from bootstrap.planning.artifacts import (
     CNI_PLUGINS,
     CONTAINERD,
+    DOCKER,
     FLANNEL_PLUGIN,
     FLANNELD,
     KUBERNETES,
     Artifact,
     Catalog,
 )
-from tests.node_cases import catalog
+from tests.node_cases import ADAPTER, ENTERPRISE, catalog
 
 LENGTH = {"sha256": 64, "sha512": 128}
 
@@ -39,10 +43,12 @@ def kubernetes(version: str) -> Artifact:
 
 
 def test_every_artifact_that_ships_has_a_checksum_of_its_algorithm_and_a_source() -> None:
+    assert "cri-dockerd" in catalog().artifacts
     everything = [item for items in catalog().artifacts.values() for item in items]
     assert {item.name for item in everything} == {
         KUBERNETES,
         CONTAINERD,
+        DOCKER,
         CNI_PLUGINS,
         FLANNEL_PLUGIN,
         FLANNELD,
@@ -98,13 +104,81 @@ def test_unknown_minor_is_an_error_that_names_the_nearest(wanted: str, nearest: 
 def test_every_minor_has_a_complete_set(minor: int) -> None:
     version, findings = artifacts.choose_kubernetes(catalog(), f"1.{minor}")
     assert findings == ()
-    chosen = artifacts.artifact_set(catalog(), version)
+    chosen = artifacts.artifact_set(catalog(), version, runtime=runtimes_for(minor)[0])
     assert chosen.kubernetes.version == version
 
 
+@pytest.mark.parametrize("minor", range(14, 37))
+@pytest.mark.parametrize("runtime", [Runtime.DOCKER, Runtime.DOCKER_EE])
+def test_docker_of_its_row_is_taken_with_an_adapter_where_it_needs_one(
+    runtime: Runtime, minor: int
+) -> None:
+    known = catalog().with_overrides([ADAPTER, ENTERPRISE])
+    version, _ = artifacts.choose_kubernetes(known, f"1.{minor}")
+    chosen = artifacts.artifact_set(known, version, runtime=runtime)
+    assert chosen.runtime.version.startswith(runtime_row(runtime, minor).line)
+    assert (chosen.shim is not None) == (minor >= 24)
+
+
+@pytest.mark.parametrize(
+    ("version", "runtime", "names"),
+    [
+        ("1.21.14", Runtime.DOCKER, []),
+        ("1.21.14", Runtime.DOCKER_EE, ["docker-ee"]),
+        ("1.25.16", Runtime.DOCKER, ["cri-dockerd"]),
+        ("1.25.16", Runtime.DOCKER_EE, ["docker-ee", "cri-dockerd"]),
+        ("1.34.5", Runtime.CONTAINERD, []),
+    ],
+)
+def test_what_nobody_published_a_checksum_of_is_refused_until_the_user_gives_one(
+    version: str, runtime: Runtime, names: list[str]
+) -> None:
+    findings = artifacts.missing(catalog(), version, runtime)
+    assert [finding.target for finding in findings] == names
+    assert {finding.level for finding in findings} <= {Level.ERROR}
+    assert all("artifacts.overrides" in str(finding.fix) for finding in findings)
+    known = catalog().with_overrides([ADAPTER, ENTERPRISE])
+    assert artifacts.missing(known, version, runtime) == ()
+
+
+def test_adapter_without_mounts_of_single_files_is_refused() -> None:
+    known = catalog().with_overrides([replace(ADAPTER, version="0.3.16")])
+    (finding,) = artifacts.missing(known, "1.25.16", Runtime.DOCKER)
+    assert (finding.level, finding.target) == (Level.ERROR, "cri-dockerd")
+    assert "0.3.17" in str(finding.fix)
+
+
+def test_users_own_artifact_is_not_looked_for_on_the_mirror() -> None:
+    mine = replace(ENTERPRISE, source=artifacts.OVERRIDE)
+    known = catalog().with_overrides([mine])
+    chosen = artifacts.artifact_set(
+        known, "1.21.14", "https://mirror.example.com", runtime=Runtime.DOCKER_EE
+    )
+    assert chosen.runtime.url == mine.url
+    assert chosen.kubernetes.url.startswith("https://mirror.example.com/")
+
+
+def test_docker_ee_is_not_looked_for_where_it_once_was() -> None:
+    (finding,) = artifacts.missing(catalog(), "1.21.14", Runtime.DOCKER_EE)
+    assert "DockerMsftProvider" in finding.message
+
+
+def test_version_that_the_user_names_wins_over_the_line_and_everything_newer() -> None:
+    mine = replace(ENTERPRISE, name=DOCKER, version="19.03.15")
+    known = catalog().with_overrides([mine])
+    assert artifacts.artifact_set(known, "1.21.14", runtime=Runtime.DOCKER).runtime == mine
+
+
+def test_own_kubernetes_stands_beside_those_that_are_known() -> None:
+    mine = kubernetes("1.34.99")
+    known = catalog().with_overrides([mine])
+    assert artifacts.choose_kubernetes(known, "1.34.99") == ("1.34.99", ())
+    assert known.get(KUBERNETES, "1.34.5") == catalog().get(KUBERNETES, "1.34.5")
+
+
 def test_newest_containerd_of_its_major_is_taken() -> None:
-    old = artifacts.artifact_set(catalog(), "1.27.16").containerd
-    new = artifacts.artifact_set(catalog(), "1.34.5").containerd
+    old = artifacts.artifact_set(catalog(), "1.27.16").runtime
+    new = artifacts.artifact_set(catalog(), "1.34.5").runtime
     versions = catalog().versions(CONTAINERD)
     assert (old.version, new.version) == (
         [version for version in versions if version.startswith("1.7.")][-1],

@@ -60,6 +60,12 @@ def pool(**change: Any) -> PoolView:
     return replace(base, **change)
 
 
+def chosen_with(name: str) -> dict[str, object]:
+    """Return that choosing for a pool refused something by this name."""
+    finding = Finding(level=Level.ERROR, name=name, target="x", message="m")
+    return {"choice_findings": (finding,)}
+
+
 def failed(view: View) -> set[str]:
     return {item.name for item in run_checks(view) if item.result is CheckResult.FAIL}
 
@@ -109,14 +115,9 @@ def test_a_cluster_that_cannot_serve_fails(change: dict, name: str) -> None:
             {"image": replace(make.IMAGE, release=WindowsRelease.WS2022)},
             "ImageFitsRelease",
         ),
-        (
-            {
-                "choice_findings": (
-                    Finding(level=Level.ERROR, name="ArtifactsKnown", target="x", message="m"),
-                )
-            },
-            "ArtifactsKnown",
-        ),
+        (chosen_with("ArtifactsKnown"), "ArtifactsKnown"),
+        (chosen_with("RuntimeServesKubernetes"), "RuntimeServesKubernetes"),
+        (chosen_with("RegistryMirrorsServed"), "RegistryMirrorsServed"),
     ],
 )
 def test_a_pool_that_cannot_be_made_fails(change: dict, name: str) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import UsageError
 from bootstrap.model.cluster import ClusterFacts, NameResolution
 from bootstrap.model.finding import Finding, Level
 from bootstrap.model.node import ImageFacts, NodeRequest, PoolSpec, Runtime, Taint, WindowsRelease
+from bootstrap.model.registries import DIRECT, Registries, RegistryMirror
 from bootstrap.planning import choosing
 from bootstrap.planning.choosing import Payload
 from bootstrap.planning.desired import Choices
-from tests.node_cases import catalog, facts
+from tests.node_cases import BEHIND_PROXY, catalog, facts
 
 IMAGE = ImageFacts(
     image_id="ami-1",
@@ -27,10 +27,16 @@ CLUSTER = facts("modern-public-flannel")
 
 
 def chosen(
-    *, cluster: ClusterFacts = CLUSTER, server: str = "v1.34.5", **pool: Any
+    *,
+    cluster: ClusterFacts = CLUSTER,
+    server: str = "v1.34.5",
+    registries: Registries = DIRECT,
+    **pool: Any,
 ) -> tuple[Choices, tuple[Finding, ...]]:
     request = NodeRequest(pool=PoolSpec(name="games", **pool))
-    payload = Payload(catalog=catalog(), user_data="<powershell></powershell>")
+    payload = Payload(
+        catalog=catalog(), user_data="<powershell></powershell>", registries=registries
+    )
     return choosing.choose(request, cluster, IMAGE, server, payload)
 
 
@@ -63,11 +69,34 @@ def test_unknown_minor_is_an_error_and_has_no_hash() -> None:
     assert (finding.name, choices.spec_hash) == ("ArtifactsKnown", "")
 
 
-@pytest.mark.parametrize("runtime", [Runtime.DOCKER, Runtime.DOCKER_EE])
-def test_runtime_that_cannot_be_installed_is_refused_by_name(runtime: Runtime) -> None:
-    with pytest.raises(UsageError, match=str(runtime)) as caught:
-        chosen(runtime=runtime)
-    assert "containerd" in caught.value.evidence
+@pytest.mark.parametrize(
+    ("version", "runtime"),
+    [("1.14.10", Runtime.DOCKER), ("1.20.15", Runtime.CONTAINERD), ("1.36.1", Runtime.CONTAINERD)],
+)
+def test_auto_is_containerd_wherever_it_serves(version: str, runtime: Runtime) -> None:
+    choices, findings = chosen(kubernetes_version=version)
+    assert (choices.runtime, findings) == (runtime, ())
+
+
+def test_runtime_that_does_not_serve_the_version_is_refused_with_the_nearest() -> None:
+    choices, (finding,) = chosen(kubernetes_version="1.18.20", runtime=Runtime.CONTAINERD)
+    assert (finding.level, finding.name) == (Level.ERROR, "RuntimeServesKubernetes")
+    assert finding.command == "bootstrap add-node --runtime docker ..."
+    assert choices.spec_hash == ""
+
+
+def test_runtime_whose_checksum_nobody_published_is_refused_by_name() -> None:
+    choices, findings = chosen(runtime=Runtime.DOCKER_EE)
+    assert [(finding.name, finding.target) for finding in findings] == [
+        ("ArtifactsKnown", "docker-ee"),
+        ("ArtifactsKnown", "cri-dockerd"),
+    ]
+    assert choices.spec_hash == ""
+
+
+def test_runtime_is_part_of_the_hash() -> None:
+    version = {"kubernetes_version": "1.21.14"}
+    assert spec_hash(**version, runtime=Runtime.DOCKER) != spec_hash(**version)
 
 
 def test_hash_is_16_hex_digits_and_the_same_every_time() -> None:
@@ -84,6 +113,7 @@ def test_hash_is_16_hex_digits_and_the_same_every_time() -> None:
         {"pre_pull": ("mcr.microsoft.com/windows/nanoserver:1809",)},
         {"taints": (Taint(key="team", value="game"),)},
         {"os_taint": False},
+        {"registries": BEHIND_PROXY},
         {"cluster": replace(CLUSTER, ca_bundle="another CA")},
         {"cluster": replace(CLUSTER, api=replace(CLUSTER.api, host="api.internal.other"))},
         {
@@ -116,3 +146,13 @@ def test_hash_stays_when_the_api_server_has_other_addresses() -> None:
         cluster=with_addresses("172.20.0.9", "172.20.64.9")
     )
     assert spec_hash(cluster=with_addresses("172.20.0.5")) != spec_hash()
+
+
+def test_mirror_that_the_runtime_cannot_use_is_refused() -> None:
+    mirrors = (RegistryMirror(registry="quay.io", urls=("https://mirror.example.com",)),)
+    choices, (finding,) = chosen(
+        kubernetes_version="1.21.14",
+        runtime=Runtime.DOCKER,
+        registries=Registries(mirrors=mirrors),
+    )
+    assert (finding.name, choices.spec_hash) == ("RegistryMirrorsServed", "")

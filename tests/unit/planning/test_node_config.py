@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import yaml
 
 from bootstrap.model.cluster import ClusterFacts, NameResolution
 from bootstrap.model.node import WindowsRelease
+from bootstrap.model.runtimes import Link
 from bootstrap.model.secret import Secret
-from bootstrap.planning import hostvars, node_config
+from bootstrap.planning import hostvars, node_config, node_runtime
 from bootstrap.planning.node_config import Inputs, NodeConfig
 from bootstrap.resources import data_path
 from bootstrap.sandbox.windows_host.agents import kubelet_config
 from bootstrap.sandbox.windows_host.agents.kubelet_flags import parse_kubelet_flags
-from tests.node_cases import CASES, expected, inputs, shown
+from tests.node_cases import BEHIND_PROXY, CASES, expected, inputs, shown
 
 WS2019, WS2022, WS2025 = WindowsRelease.WS2019, WindowsRelease.WS2022, WindowsRelease.WS2025
 
@@ -58,11 +60,16 @@ def test_kubelet_of_that_minor_takes_flags_and_file(name: str) -> None:
         log=log.append,
     )
     assert settings.name == given.placed.node_name
+    assert settings.provider_id == given.placed.provider_id
+    assert (settings.resolv_conf, settings.is_dockershim) == (
+        "",
+        given.row.link is Link.DOCKERSHIM,
+    )
     assert {taint["key"] for taint in settings.taints} >= {"os", "bootstrap.node/not-ready"}
     assert log == []
 
 
-@pytest.mark.parametrize("minor", [18, 20, 22])
+@pytest.mark.parametrize("minor", [20, 21, 22])
 def test_taints_are_a_flag_where_the_file_has_no_field_for_them(minor: int) -> None:
     # k8s.io/kubelet 0.22 ignores the field without an error; the node would register untainted.
     config = built(_any_patch(minor))
@@ -85,7 +92,7 @@ def test_taints_are_in_the_file_where_it_knows_them(minor: int) -> None:
 
 
 def _any_patch(minor: int) -> str:
-    known = {18: "1.18.20", 20: "1.20.15", 22: "1.22.17", 23: "1.23.17"}
+    known = {20: "1.20.15", 21: "1.21.14", 22: "1.22.17", 23: "1.23.17"}
     return known.get(minor, f"1.{minor}.1")
 
 
@@ -94,8 +101,8 @@ def _any_patch(minor: int) -> str:
 )
 def test_containerd_and_its_configuration_are_of_one_major(version: str, major: int) -> None:
     given = inputs("modern-public-flannel", version, WS2019)
-    assert given.chosen.containerd.version.startswith(f"{major}.")
-    written = content(node_config.build(given), node_config.CONTAINERD_CONFIG)
+    assert given.chosen.runtime.version.startswith(f"{major}.")
+    written = content(node_config.build(given), node_runtime.CONTAINERD_CONFIG)
     assert written.startswith(f"version = {major + 1}\n")
 
 
@@ -112,7 +119,7 @@ def test_pause_image_has_the_hosts_windows(version: str, windows: WindowsRelease
     config = built(version, windows)
     (image,) = shown(config)["images"]["images"]  # type: ignore[index]
     assert image.endswith(f"pause:{tag}")
-    assert f"'{image}'" in content(config, node_config.CONTAINERD_CONFIG)
+    assert f"'{image}'" in content(config, node_runtime.CONTAINERD_CONFIG)
 
 
 def test_template_has_the_line_that_the_node_fills_in() -> None:
@@ -169,13 +176,17 @@ def test_each_component_has_a_token_of_its_own() -> None:
 def test_services_depend_on_what_runs_before_them(name: str) -> None:
     config: Any = node_config.build(CASES[name]())
     requests = ("runtime_services", "kubelet_services", "flannel_services", "proxy_services")
-    services = [getattr(config, request)["services"][0] for request in requests]
-    assert [(service["name"], service["dependencies"]) for service in services] == [
-        ("containerd", []),
-        ("kubelet", ["containerd"]),
-        ("flanneld", ["kubelet"]),
-        ("kube-proxy", ["flanneld"]),
-    ]
+    services = [item for request in requests for item in getattr(config, request)["services"]]
+    before: list[str] = []
+    for service in services:
+        assert service["dependencies"] == before[-1:], service["name"]
+        before.append(service["name"])
+    runtime = {
+        "containerd": ["containerd"],
+        "docker": ["docker"],
+        "cri_dockerd": ["docker", "cri-dockerd"],
+    }[config.runtime_tasks]
+    assert before == [*runtime, "kubelet", "flanneld", "kube-proxy"]
 
 
 def test_files_of_programs_have_no_byte_order_mark_and_no_foreign_letter() -> None:
@@ -206,3 +217,48 @@ def _options(path: Path) -> dict[str, dict[str, Any]]:
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     found: dict[str, dict[str, Any]] = document["argument_specs"]["main"]["options"]
     return found
+
+
+def test_containerd_asks_mirrors_with_their_ca_before_the_registry() -> None:
+    config = node_config.build(CASES["1.28-registries"]())
+    hub = tomllib.loads(content(config, r"C:\k\containerd\certs.d\docker.io\hosts.toml"))
+    ca = r"C:\k\containerd\registry-ca.crt"
+    assert hub == {
+        "server": "https://registry-1.docker.io",
+        "host": {
+            "https://mirror.example.com:5000/hub": {"capabilities": ["pull", "resolve"], "ca": ca}
+        },
+    }
+    own = r"C:\k\containerd\certs.d\reg.example.com_5001_\hosts.toml"
+    assert tomllib.loads(content(config, own))["server"] == "https://reg.example.com:5001"
+    assert content(config, ca) == BEHIND_PROXY.ca_pem
+
+
+def test_docker_gets_the_mirrors_of_its_hub_and_the_ca_of_each() -> None:
+    config = node_config.build(CASES["1.28-docker-registries"]())
+    daemon = json.loads(content(config, node_runtime.DAEMON_JSON))
+    assert daemon["registry-mirrors"] == ["https://mirror.example.com:5000/hub"]
+    assert "insecure-registries" not in daemon
+    for folder in ("mirror.example.com5000", "reg.example.com5001"):
+        path = rf"C:\ProgramData\docker\certs.d\{folder}\ca.crt"
+        assert content(config, path) == BEHIND_PROXY.ca_pem
+
+
+@pytest.mark.parametrize("name", ["1.28-registries", "1.28-docker-registries"])
+def test_runtime_behind_a_proxy_reaches_the_cluster_without_it(name: str) -> None:
+    given = CASES[name]()
+    config: Any = node_config.build(given)
+    environment = config.runtime_services["services"][0]["environment"]
+    assert environment["HTTPS_PROXY"] == "http://proxy.example.com:3128"
+    direct = environment["NO_PROXY"].split(",")
+    network = given.facts.network
+    assert {network.pod_cidr, network.service_cidr, network.vpc_cidr} <= set(direct)
+    assert {"169.254.169.254", ".cluster.local", ".example.com"} <= set(direct)
+    others = [*config.kubelet_services["services"], *config.runtime_services["services"][1:]]
+    assert all("HTTPS_PROXY" not in service["environment"] for service in others)
+
+
+def test_images_are_pulled_by_ctr_as_containerd_would() -> None:
+    images = node_config.build(CASES["1.28-registries"]()).images
+    assert images["pull"][-2:] == ["--hosts-dir", r"C:\k\containerd\certs.d"]  # type: ignore[index]
+    assert images["environment"]["HTTPS_PROXY"]  # type: ignore[index]

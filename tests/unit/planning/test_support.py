@@ -9,8 +9,16 @@ import pytest
 
 from bootstrap.model.cluster import Cni, StoreFacts
 from bootstrap.model.finding import Finding, Level
-from bootstrap.model.node import WindowsRelease
-from bootstrap.planning.support import refusals, releases_for
+from bootstrap.model.node import Runtime, WindowsRelease
+from bootstrap.model.registries import Registries, RegistryMirror
+from bootstrap.model.runtimes import ROWS, Link, combinations, runtime_row
+from bootstrap.model.windows import CHANGES, NEWEST_MINOR, RELEASES
+from bootstrap.planning.support import (
+    mirror_refusals,
+    refusals,
+    releases_for,
+    runtime_refusals,
+)
 from tests.kops_cases import case
 
 GOOD = case("modern-public-flannel").facts
@@ -116,3 +124,75 @@ def test_releases_of_a_minor_are_those_documented(
 
 def test_2019_is_not_among_the_releases_of_1_35() -> None:
     assert releases_for(35) == (WS2022, WS2025)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "version", "better"),
+    [(Runtime.CONTAINERD, "1.14.10", "docker"), (Runtime.CONTAINERD, "1.19.16", "docker")],
+)
+def test_runtime_of_another_time_is_refused_with_the_nearest_combination(
+    runtime: Runtime, version: str, better: str
+) -> None:
+    (finding,) = runtime_refusals(runtime, version)
+    assert (finding.level, finding.name) == (Level.ERROR, "RuntimeServesKubernetes")
+    assert f"{better} with Kubernetes {version}" in (finding.fix or "")
+
+
+@pytest.mark.parametrize("minor", range(14, NEWEST_MINOR + 1))
+def test_each_minor_has_at_most_one_row_of_a_runtime_and_docker_always(minor: int) -> None:
+    for runtime in (Runtime.CONTAINERD, Runtime.DOCKER, Runtime.DOCKER_EE):
+        rows = [row for row in ROWS if row.runtime is runtime and row.first <= minor <= row.last]
+        assert len(rows) == (0 if runtime is Runtime.CONTAINERD and minor < 20 else 1)
+    link = runtime_row(Runtime.DOCKER, minor).link
+    assert link is (Link.DOCKERSHIM if minor <= 23 else Link.CRI_DOCKERD)
+
+
+@pytest.mark.parametrize("minor", [13, NEWEST_MINOR + 1])
+def test_outside_of_the_table_no_runtime_serves(minor: int) -> None:
+    with pytest.raises(KeyError):
+        runtime_row(Runtime.DOCKER, minor)
+    assert runtime_refusals(Runtime.DOCKER, f"1.{minor}.0") == ()
+
+
+def test_only_cri_has_the_schema_of_hcn() -> None:
+    assert {(row.link, row.cni_api) for row in ROWS} == {
+        (Link.CRI, 2),
+        (Link.DOCKERSHIM, 1),
+        (Link.CRI_DOCKERD, 1),
+    }
+
+
+def test_every_row_has_a_source() -> None:
+    assert all(item.source for item in (*ROWS, *CHANGES, *RELEASES.values()))
+
+
+def test_combinations_are_those_that_the_rules_let_through() -> None:
+    found = list(combinations())
+    assert len(found) == len(set(found))
+    for item in found:
+        store = replace(GOOD, kubernetes_version=f"1.{item.minor}.0")
+        levels = {finding.level for finding in refusals(store, windows=item.windows)}
+        assert Level.ERROR not in levels
+        assert item.is_documented == (levels == set())
+        assert runtime_refusals(item.row.runtime, store.kubernetes_version) == ()
+
+
+@pytest.mark.parametrize(
+    ("runtime", "registry", "is_refused"),
+    [
+        (Runtime.CONTAINERD, "quay.io", False),
+        (Runtime.DOCKER, "quay.io", True),
+        (Runtime.DOCKER_EE, "quay.io", True),
+        (Runtime.DOCKER, "docker.io", False),
+        # Its own registry, named for the sake of the CA.
+        (Runtime.DOCKER, "mirror.example.com:5000", False),
+    ],
+)
+def test_mirror_that_docker_would_go_around_is_refused(
+    runtime: Runtime, registry: str, is_refused: bool
+) -> None:
+    mirror = RegistryMirror(registry=registry, urls=("https://mirror.example.com:5000",))
+    findings = mirror_refusals(runtime, Registries(mirrors=(mirror,)))
+    assert [(item.name, item.target) for item in findings] == (
+        [("RegistryMirrorsServed", registry)] if is_refused else []
+    )

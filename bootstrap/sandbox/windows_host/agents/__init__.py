@@ -14,6 +14,8 @@ from functools import partial
 from bootstrap.errors import BootstrapError
 from bootstrap.sandbox.windows_host.agents import (
     containerd,
+    cri_dockerd,
+    dockerd,
     flanneld,
     kube_proxy,
     kubelet,
@@ -30,6 +32,8 @@ _CRASHED = 1
 
 _WRAPPED: Mapping[str, Program] = {
     "containerd.exe": containerd.run,
+    "dockerd.exe": dockerd.run,
+    "cri-dockerd.exe": cri_dockerd.run,
     "kubelet.exe": kubelet.run,
     "flanneld.exe": flanneld.run,
     "kube-proxy.exe": kube_proxy.run,

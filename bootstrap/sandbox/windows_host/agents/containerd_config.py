@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import codecs
 import tomllib
-from dataclasses import dataclass
 
 from bootstrap.sandbox.windows_host.agents.files import FileRefused
+from bootstrap.sandbox.windows_host.agents.runtime import CONTAINERD_PIPE, RuntimeView
 
-DEFAULT_PIPE = r"\\.\pipe\containerd-containerd"
 DEFAULT_CONF_DIR = r"C:\Program Files\containerd\cni\conf"
 DEFAULT_BIN_DIR = r"C:\Program Files\containerd\cni\bin"
 _CRI_V2 = "io.containerd.grpc.v1.cri"
@@ -20,17 +19,17 @@ _RUNTIME_V3 = "io.containerd.cri.v1.runtime"
 _IMAGES_V3 = "io.containerd.cri.v1.images"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerdConfig:
-    """What the rest of the node sees of containerd's configuration."""
+def default_view() -> RuntimeView:
+    """Return what containerd is without a configuration."""
+    return RuntimeView(
+        name="containerd",
+        pipe=CONTAINERD_PIPE,
+        conf_dir=DEFAULT_CONF_DIR,
+        bin_dir=DEFAULT_BIN_DIR,
+    )
 
-    pipe: str = DEFAULT_PIPE
-    conf_dir: str = DEFAULT_CONF_DIR
-    bin_dir: str = DEFAULT_BIN_DIR
-    sandbox_image: str = ""
 
-
-def load_containerd_config(content: bytes, *, path: str, major: int) -> ContainerdConfig:
+def load_containerd_config(content: bytes, *, path: str, major: int) -> RuntimeView:
     """Parse a configuration as containerd ``<major>`` does; FileRefused with its own words."""
     document = _toml(content, path=path, major=major)
     version = document.get("version", 1)
@@ -45,8 +44,9 @@ def load_containerd_config(content: bytes, *, path: str, major: int) -> Containe
     # 2.x migrates version 2; 1.7 and version 2 know only the one plugin.
     cri = _table(plugins, _CRI_V2) if version == 2 else _table(plugins, _RUNTIME_V3)
     cni = _table(cri, "cni")
-    return ContainerdConfig(
-        pipe=str(grpc.get("address") or DEFAULT_PIPE),
+    return RuntimeView(
+        name="containerd",
+        pipe=str(grpc.get("address") or CONTAINERD_PIPE),
         conf_dir=str(cni.get("conf_dir") or DEFAULT_CONF_DIR),
         bin_dir=_bin_dir(cni),
         sandbox_image=_sandbox_image(cri, plugins),

@@ -9,8 +9,6 @@ from typing import Protocol, runtime_checkable
 from bootstrap.sandbox.cluster_client import ApiClient
 from bootstrap.sandbox.errors import UnsupportedBySandbox
 from bootstrap.sandbox.windows_host.agents import hns
-from bootstrap.sandbox.windows_host.agents.command_line import split_command_line
-from bootstrap.sandbox.windows_host.agents.containerd_config import ContainerdConfig
 from bootstrap.sandbox.windows_host.agents.files import Kubeconfig
 from bootstrap.sandbox.windows_host.agents.machine import (
     AdapterView,
@@ -19,6 +17,7 @@ from bootstrap.sandbox.windows_host.agents.machine import (
     OverlayNetwork,
     RemoteRoute,
 )
+from bootstrap.sandbox.windows_host.agents.runtime import RuntimeView
 from bootstrap.sandbox.windows_host.host import WindowsHost
 from bootstrap.sandbox.windows_host.state import VirtualFile
 
@@ -63,16 +62,6 @@ class HostMachine:
     def product_name(self) -> str:
         """``ProductName`` of the registry."""
         return self._state.product_name
-
-    @property
-    def runtime_version(self) -> str:
-        """The version of the containerd.exe that the service of that name runs."""
-        service = self._state.service("containerd")
-        words = split_command_line(service.binary_path) if service else []
-        for word in words:
-            if word.lower().endswith("containerd.exe"):
-                return self.program_version(word)
-        return ""
 
     def read(self, path: str) -> bytes | None:
         """Return a file's bytes, None when there is none."""
@@ -124,12 +113,12 @@ class HostMachine:
         """Replace all load balancers."""
         hns.set_balancers(self._host, balancers)
 
-    def listening(self, pipe: str) -> ContainerdConfig | None:
+    def listening(self, pipe: str) -> RuntimeView | None:
         """Return what listens on a pipe."""
         found = self._state.pipes.get(pipe.lower())
-        return found if isinstance(found, ContainerdConfig) else None
+        return found if isinstance(found, RuntimeView) else None
 
-    def listen(self, pipe: str, config: ContainerdConfig | None) -> None:
+    def listen(self, pipe: str, config: RuntimeView | None) -> None:
         """Open or close a pipe."""
         with self._state.lock:
             if config is None:

@@ -32,6 +32,11 @@ _BOOLEANS = words("""
     bind-address-hard-fail cleanup enable-dsr forward-healthcheck-vip init-only
     log-json-split-stream log-text-split-stream profiling version windows-service help
     """)
+_LOG_FLAGS = words("log-dir log-file logtostderr alsologtostderr")
+_LAST_LOG_FLAGS = 25
+"""klog's flags were removed in 1.26; 1.29 to 1.37 were seen to refuse them."""
+_FIRST_DEFAULT_OVERLAY = 20
+"""Before, WinOverlay is alpha and off unless it is named."""
 _OVERLAY_PAUSE_S = 10.0
 """It sleeps this long at its start on an overlay network (winkernel/proxier.go)."""
 _RETRY_S = 1.0
@@ -58,10 +63,15 @@ def run(invocation: Invocation) -> int:
 
 
 def _set_up(invocation: Invocation) -> ProxySetup:
-    flags = parse_pflags(invocation.arguments, known=_FLAGS, booleans=_BOOLEANS)
+    minor = int(invocation.machine.program_version(invocation.executable).split(".")[1])
+    log_flags = _LOG_FLAGS if minor <= _LAST_LOG_FLAGS else frozenset[str]()
+    flags = parse_pflags(
+        invocation.arguments,
+        known=_FLAGS | log_flags,
+        booleans=_BOOLEANS | (log_flags & {"logtostderr", "alsologtostderr"}),
+    )
     config = _configuration(invocation, flags)
     kernel = _section(config, "winkernel")
-    minor = int(invocation.machine.program_version(invocation.executable).split(".")[1])
     _check(config, kernel, minor)
     network = str(
         kernel.get("networkName")
@@ -109,7 +119,7 @@ def _check(config: dict[str, Any], kernel: dict[str, Any], minor: int) -> None:
             "must be kernelspace or blank"
         )
     gates = _section(config, "featureGates")
-    if gates.get("WinOverlay") is False:
+    if gates.get("WinOverlay", minor >= _FIRST_DEFAULT_OVERLAY) is False:
         raise _Ended(
             "WinOverlay feature gate not enabled"
             if minor < 34

@@ -14,7 +14,6 @@ from bootstrap.sandbox.windows_host.agents.files import FileRefused, Kubeconfig
 from bootstrap.sandbox.windows_host.agents.kubelet_config import (
     KubeletSettings,
     Panic,
-    pipe_of,
     settings,
 )
 from bootstrap.sandbox.windows_host.agents.kubelet_flags import parse_kubelet_flags
@@ -25,10 +24,11 @@ from bootstrap.sandbox.windows_host.agents.machine import (
     Machine,
     missing_file,
 )
+from bootstrap.sandbox.windows_host.agents.pod_network import cni_configurations, network_problem
 from bootstrap.sandbox.windows_host.agents.pods import WindowsRuntime
+from bootstrap.sandbox.windows_host.agents.runtime import RuntimeView, pipe_of
 
 _RETRY_S = 1.0
-_CNI_SUFFIXES = (".conf", ".conflist", ".json")
 NOT_INITIALIZED = (
     "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
     "message:Network plugin returns error: cni plugin not initialized"
@@ -84,7 +84,14 @@ def _check_host(machine: Machine, decided: KubeletSettings) -> None:
             "failed to construct kubelet dependencies: unable to load client CA file "
             f"{decided.client_ca_file}: {missing_file(decided.client_ca_file)}"
         )
-    if machine.listening(pipe_of(decided.endpoint)) is None:
+    runtime = machine.listening(pipe_of(decided.endpoint))
+    if decided.is_dockershim and runtime is None:
+        raise FileRefused(
+            "failed to run Kubelet: failed to create kubelet: failed to get docker version: Cannot"
+            " connect to the Docker daemon at npipe:////./pipe/docker_engine."
+            " Is the docker daemon running?"
+        )
+    if runtime is None or (not decided.is_dockershim and not runtime.has_cri):
         raise FileRefused(
             "failed to run Kubelet: validate service connection: validate CRI v1 runtime API for "
             f'endpoint "{decided.endpoint}": rpc error: code = Unavailable desc = connection '
@@ -107,7 +114,7 @@ def _serve(
         stand_in = KubeletStandIn(
             client,
             _node_spec(invocation, decided, version),
-            WindowsRuntime(machine.build),
+            WindowsRuntime(machine.build, lambda: network_problem(machine, decided)),
             invocation.stop,
             lambda: _readiness(machine, decided),
             invocation.log,
@@ -115,8 +122,13 @@ def _serve(
         stand_in.run()
 
 
+def _runtime_version(runtime: RuntimeView | None) -> str:
+    return f"{runtime.name}://{runtime.version}" if runtime else "://"
+
+
 def _node_spec(invocation: Invocation, decided: KubeletSettings, version: str) -> NodeSpec:
     machine = invocation.machine
+    runtime = machine.listening(pipe_of(decided.endpoint))
     own = {
         "kubernetes.io/os": "windows",
         "kubernetes.io/arch": "amd64",
@@ -131,7 +143,7 @@ def _node_spec(invocation: Invocation, decided: KubeletSettings, version: str) -
             "architecture": "amd64",
             "osImage": machine.product_name,
             "kernelVersion": f"10.0.{machine.build}.{machine.revision}",
-            "containerRuntimeVersion": f"containerd://{machine.runtime_version}",
+            "containerRuntimeVersion": _runtime_version(runtime),
             "kubeletVersion": f"v{version}",
             "kubeProxyVersion": f"v{version}",
         },
@@ -160,7 +172,7 @@ def _readiness(machine: Machine, decided: KubeletSettings) -> Readiness:
     runtime = machine.listening(pipe_of(decided.endpoint))
     if runtime is None:
         return Readiness(ready=False, reason="KubeletNotReady", message="container runtime is down")
-    names = machine.names_in(runtime.conf_dir)
-    if not any(name.lower().endswith(_CNI_SUFFIXES) for name in names):
+    folder = decided.cni_conf_dir if decided.is_dockershim else runtime.conf_dir
+    if folder and not cni_configurations(machine, folder):
         return Readiness(ready=False, reason="KubeletNotReady", message=NOT_INITIALIZED)
     return Readiness(ready=True, message="kubelet is posting ready status")

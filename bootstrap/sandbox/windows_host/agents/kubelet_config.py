@@ -42,6 +42,20 @@ _KNOWN_FIELDS = words("""
     tracing localStorageCapacityIsolation containerRuntimeEndpoint imageServiceEndpoint
     failCgroupV1 userNamespaces
     """)
+_FIELD_SINCE = {
+    "providerID": 19,
+    "registerWithTaints": 23,
+    "containerRuntimeEndpoint": 27,
+    "imageServiceEndpoint": 27,
+}
+"""First minor that knows the field (k8s.io/kubelet config/v1beta1/types.go at each tag)."""
+_EMPTY_RESOLV_CONF_SINCE = 23
+"""Before, the field is no pointer, and an empty one gets the default."""
+DEFAULT_RESOLV_CONF = "/etc/resolv.conf"
+HOST_RESOLVER = "Host"
+_HOST_RESOLVER_SINCE = 27
+"""The default on Windows from then on (kubernetes/kubernetes 110566)."""
+_LAST_DOCKERSHIM = 23
 _LOCKED_FROM = {"WinOverlay": 34, "WinDSR": 34}
 _GATES = frozenset(_LOCKED_FROM) | words("""
     RotateKubeletServerCertificate GracefulNodeShutdown WindowsGracefulNodeShutdown
@@ -65,6 +79,11 @@ class KubeletSettings:
     bootstrap_kubeconfig: str
     cert_dir: str
     endpoint: str
+    """Pipe of the runtime; with dockershim that of Docker."""
+    is_dockershim: bool = False
+    cni_conf_dir: str = ""
+    """Where dockershim looks for CNI configurations; '' without the plug-in ``cni``."""
+    resolv_conf: str = ""
     node_ip: str
     provider_id: str
     client_ca_file: str
@@ -86,9 +105,8 @@ def settings(
     """Merge flags over the file; FlagError, FileRefused or Panic for what the kubelet refuses."""
     config = _file(content, minor, log) if content is not None else {}
     _check_gates(flags.get("feature-gates", ""), minor)
-    endpoint = flags.get("container-runtime-endpoint") or str(
-        config.get("containerRuntimeEndpoint") or ""
-    )
+    is_dockershim = _has_dockershim(flags, minor)
+    endpoint = _endpoint(flags, config, is_dockershim)
     _check_endpoint(endpoint)
     authentication = config.get("authentication")
     x509 = authentication.get("x509") if isinstance(authentication, dict) else None
@@ -100,6 +118,9 @@ def settings(
         bootstrap_kubeconfig=flags.get("bootstrap-kubeconfig", ""),
         cert_dir=flags.get("cert-dir", r"C:\var\lib\kubelet\pki"),
         endpoint=endpoint,
+        is_dockershim=is_dockershim,
+        cni_conf_dir=_cni_conf_dir(flags) if is_dockershim else "",
+        resolv_conf=_resolv_conf(flags, config, minor),
         node_ip=flags.get("node-ip", ""),
         provider_id=flags.get("provider-id") or str(config.get("providerID") or ""),
         client_ca_file=flags.get("client-ca-file") or client_ca,
@@ -111,6 +132,38 @@ def settings(
     )
 
 
+def _has_dockershim(flags: dict[str, str], minor: int) -> bool:
+    runtime = flags.get("container-runtime", "docker" if minor <= _LAST_DOCKERSHIM else "remote")
+    if runtime == "docker" and minor <= _LAST_DOCKERSHIM:
+        return True
+    if runtime != "remote":
+        raise FlagError(f'unsupported CRI runtime: "{runtime}"')
+    return False
+
+
+def _endpoint(flags: dict[str, str], config: dict[str, object], is_dockershim: bool) -> str:
+    if is_dockershim:
+        return flags.get("docker-endpoint") or "npipe:////./pipe/docker_engine"
+    named = flags.get("container-runtime-endpoint")
+    return named or str(config.get("containerRuntimeEndpoint") or "")
+
+
+def _cni_conf_dir(flags: dict[str, str]) -> str:
+    plugin = flags.get("network-plugin", "")
+    if plugin not in ("", "cni", "kubenet"):
+        raise FlagError(f'network plugin "{plugin}" not found')
+    return flags.get("cni-conf-dir", r"C:\etc\cni\net.d") if plugin == "cni" else ""
+
+
+def _resolv_conf(flags: dict[str, str], config: dict[str, object], minor: int) -> str:
+    if "resolv-conf" in flags:
+        return flags["resolv-conf"]
+    named = config.get("resolvConf")
+    if named or (named == "" and minor >= _EMPTY_RESOLV_CONF_SINCE):
+        return str(named)
+    return HOST_RESOLVER if minor >= _HOST_RESOLVER_SINCE else DEFAULT_RESOLV_CONF
+
+
 def _file(content: bytes, minor: int, log: Callable[[str], None]) -> dict[str, object]:
     config = load_yaml(content)
     kind = f"{config.get('apiVersion')}/{config.get('kind')}"
@@ -119,10 +172,15 @@ def _file(content: bytes, minor: int, log: Callable[[str], None]) -> dict[str, o
             f'no kind "{config.get("kind")}" is registered for version '
             f'"{config.get("apiVersion")}" in scheme'
         )
-    unknown = sorted(set(config) - _KNOWN_FIELDS)
+    unknown = sorted(
+        name
+        for name in config
+        if name not in _KNOWN_FIELDS or minor < _FIELD_SINCE.get(name, minor)
+    )
     if unknown:
         fields = ", ".join(f'unknown field "{name}"' for name in unknown)
         log(f"I1101 Using lenient decoding as strict decoding failed: {fields}")
+    config = {name: value for name, value in config.items() if name not in unknown}
     _check_cgroups(config, log)
     gates = config.get("featureGates")
     for name, value in gates.items() if isinstance(gates, dict) else ():
@@ -171,11 +229,6 @@ def _check_endpoint(endpoint: str) -> None:
             f'Using "{shown}" as endpoint is deprecated, please consider using full url format '
             f'"npipe:{shown}".'
         )
-
-
-def pipe_of(endpoint: str) -> str:
-    r"""Return the pipe's Windows name: ``npipe:////./pipe/x`` is ``\\.\pipe\x``."""
-    return endpoint.removeprefix("npipe:").replace("/", "\\").replace("\\\\\\\\", "\\\\")
 
 
 def _taints(text: str, listed: object) -> tuple[dict[str, str], ...]:

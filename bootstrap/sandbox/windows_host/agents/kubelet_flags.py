@@ -60,12 +60,22 @@ _UNTIL = {
     "logtostderr": 25,
     "alsologtostderr": 25,
     "network-plugin": 23,
+    "network-plugin-mtu": 23,
     "cni-bin-dir": 23,
     "cni-conf-dir": 23,
+    "cni-cache-dir": 23,
+    "docker-endpoint": 23,
+    "experimental-dockershim-root-directory": 23,
     "image-pull-progress-deadline": 23,
+    "non-masquerade-cidr": 25,
+    "register-schedulable": 23,
+    "keep-terminated-pod-volumes": 26,
+    "allow-privileged": 14,
 }
 """Last minor that knows the flag (research on flags by version; facts of the real programs)."""
-_UNTIL_BOOLEANS = frozenset({"logtostderr", "alsologtostderr"})
+_UNTIL_BOOLEANS = words(
+    "logtostderr alsologtostderr register-schedulable keep-terminated-pod-volumes allow-privileged"
+)
 _PRIORITY_CLASSES = words(
     "BELOW_NORMAL_PRIORITY_CLASS ABOVE_NORMAL_PRIORITY_CLASS HIGH_PRIORITY_CLASS "
     "IDLE_PRIORITY_CLASS NORMAL_PRIORITY_CLASS REALTIME_PRIORITY_CLASS"

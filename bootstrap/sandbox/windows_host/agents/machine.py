@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bootstrap.sandbox.cluster_client import ApiClient
-from bootstrap.sandbox.windows_host.agents.containerd_config import ContainerdConfig
 from bootstrap.sandbox.windows_host.agents.files import Kubeconfig
+from bootstrap.sandbox.windows_host.agents.runtime import RuntimeView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +81,6 @@ class Machine(Protocol):
         """The update revision (UBR)."""
 
     @property
-    def runtime_version(self) -> str:
-        """The version of containerd.exe on this host."""
-
-    @property
     def product_name(self) -> str:
         """``ProductName`` of the registry, without "Microsoft"."""
 
@@ -118,10 +114,10 @@ class Machine(Protocol):
     def set_balancers(self, balancers: Sequence[Balancer]) -> None:
         """Replace all load balancers."""
 
-    def listening(self, pipe: str) -> ContainerdConfig | None:
+    def listening(self, pipe: str) -> RuntimeView | None:
         """Return what listens on a named pipe, None when nothing does."""
 
-    def listen(self, pipe: str, config: ContainerdConfig | None) -> None:
+    def listen(self, pipe: str, config: RuntimeView | None) -> None:
         """Open a named pipe, or close it with None."""
 
     def connect(self, kubeconfig: Kubeconfig) -> ApiClient:

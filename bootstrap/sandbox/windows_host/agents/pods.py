@@ -7,7 +7,7 @@ No container runs; a container's fate is read off its image and command. ``cmd /
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bootstrap.sandbox.kubelet import ContainerStatus
@@ -20,12 +20,24 @@ _FOR_EVER = re.compile(r"ping\s+-t|pause|wait|sleep|while|server|listen|-NoExit"
 class WindowsRuntime:
     """The ``PodRuntime`` of a host of one Windows build."""
 
-    def __init__(self, build: int) -> None:
+    def __init__(self, build: int, network_problem: Callable[[], str] = lambda: "") -> None:
         self._build = build
+        self._network_problem = network_problem
 
     def start(self, pod: Mapping[str, Any]) -> Sequence[ContainerStatus]:
         """Tell how each container of a pod goes on."""
         containers = pod["spec"].get("containers") or []
+        problem = self._network_problem()
+        if problem:
+            return [
+                ContainerStatus(
+                    name=str(container["name"]),
+                    image=str(container.get("image", "")),
+                    waiting="ContainerCreating",
+                    message=problem,
+                )
+                for container in containers
+            ]
         return [container_fate(container, self._build) for container in containers]
 
     def stop(self, pod: Mapping[str, Any]) -> None:

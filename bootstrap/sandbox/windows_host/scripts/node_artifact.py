@@ -15,6 +15,8 @@ from bootstrap.sandbox.windows_host.state import VirtualFile
 _KUBERNETES = r"kubernetes/node/bin/(kubelet|kube-proxy|kubeadm|kubectl|kube-log-runner)\.exe"
 _MEMBERS = (
     ("kubernetes-node-windows-amd64", _KUBERNETES),
+    ("cri-dockerd-", r"cri-dockerd/cri-dockerd\.exe"),
+    ("docker-", r"docker/(docker|dockerd)\.exe"),
     ("containerd-", r"(\./)?bin/(containerd|ctr|containerd-stress|containerd-shim-runhcs-v1)\.exe"),
     ("cni-plugins-windows-amd64", r"(\./)?(host-local|win-bridge|win-overlay)\.exe"),
     ("cni-plugin-flannel-windows-amd64", r"(\./)?flannel-amd64\.exe"),

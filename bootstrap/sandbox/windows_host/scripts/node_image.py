@@ -1,9 +1,9 @@
-"""Set-NodeImage: images that containerd has before pods need them."""
+"""Set-NodeImage: images that containerd or Docker has before pods need them."""
 
 from __future__ import annotations
 
-from bootstrap.sandbox.windows_host.agents.containerd_config import DEFAULT_PIPE
 from bootstrap.sandbox.windows_host.agents.images import image_problem
+from bootstrap.sandbox.windows_host.agents.runtime import CONTAINERD_PIPE, DOCKER_PIPE
 from bootstrap.sandbox.windows_host.contract import ScriptOutcome
 from bootstrap.sandbox.windows_host.host import WindowsHost
 from bootstrap.sandbox.windows_host.scripts.request import Request, Thrown, answer, field
@@ -11,9 +11,14 @@ from bootstrap.sandbox.windows_host.scripts.request import Request, Thrown, answ
 
 def set_images(host: WindowsHost, request: Request, check: bool) -> ScriptOutcome:
     """Pull images that are missing; one that has no manifest for this build cannot be pulled."""
-    program = str(field(request, "ctr"))
-    if not host.state.files.exists(program) or DEFAULT_PIPE.lower() not in host.state.pipes:
-        raise Thrown("WN0801 ctr images list ended with 1")
+    is_docker = field(request, "runtime") == "docker"
+    pipe = DOCKER_PIPE if is_docker else CONTAINERD_PIPE
+    program = str(field(request, "program"))
+    if not host.state.files.exists(program) or pipe.lower() not in host.state.pipes:
+        asked = "docker version" if is_docker else "ctr images list"
+        raise Thrown(f"WN0801 {asked} ended with 1")
+    field(request, "pull")
+    field(request, "environment")
     missing = [image for image in field(request, "images") if image not in host.state.images]
     for image in missing if not check else ():
         problem = image_problem(image, host.state.build)
