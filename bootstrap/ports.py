@@ -18,6 +18,7 @@ from bootstrap.model.kubernetes import (
     DaemonSetFacts,
     FlannelConfig,
     LeaseFacts,
+    NodeEvent,
     PodFacts,
 )
 from bootstrap.model.node import (
@@ -129,6 +130,9 @@ class ClusterApi(Protocol):
         self, namespace: str, name: str, selector: Mapping[str, str]
     ) -> None:
         """Merge labels into the node selector of a DaemonSet's pods."""
+
+    def node_events(self, name: KubeNodeName) -> tuple[NodeEvent, ...]:
+        """List the Events about a Node, also one that is gone; the oldest first."""
 
     def certificate_requests(self) -> tuple[CertificateRequest, ...]:
         """List every CertificateSigningRequest, paged and parsed."""

@@ -23,6 +23,7 @@ from bootstrap.model.kubernetes import (
     DaemonSetFacts,
     FlannelConfig,
     LeaseFacts,
+    NodeEvent,
     PodFacts,
 )
 from bootstrap.model.node import MANAGED_BY, NAMESPACE, KubeNode, KubeNodeName, Taint
@@ -257,6 +258,14 @@ class KubernetesApi:
     def daemon_sets(self) -> tuple[DaemonSetFacts, ...]:
         """List every DaemonSet, paged."""
         return tuple(map(kube_objects.daemon_set_from, self._list("/apis/apps/v1/daemonsets")))
+
+    def node_events(self, name: KubeNodeName) -> tuple[NodeEvent, ...]:
+        """List the Events about a Node, the oldest first."""
+        selector = f"involvedObject.kind=Node,involvedObject.name={name}"
+        found = map(
+            kube_objects.node_event_from, self._list("/api/v1/events", fieldSelector=selector)
+        )
+        return tuple(sorted(found, key=lambda event: event.at))
 
     # -- certificates and credentials --
     def certificate_requests(self) -> tuple[CertificateRequest, ...]:

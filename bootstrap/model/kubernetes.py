@@ -63,6 +63,15 @@ class DaemonSetFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeEvent:
+    """An Event about a Node; ``at`` is RFC 3339, '' when the event names no time."""
+
+    reason: str
+    message: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PodFacts:
     """A Pod. ``reason`` is that of the PodScheduled condition or of a waiting container."""
 

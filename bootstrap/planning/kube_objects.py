@@ -13,7 +13,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from bootstrap.model.certificates import CertificateRequest, RequestState
-from bootstrap.model.kubernetes import DaemonSetFacts, FlannelConfig, LeaseFacts, PodFacts
+from bootstrap.model.kubernetes import (
+    DaemonSetFacts,
+    FlannelConfig,
+    LeaseFacts,
+    NodeEvent,
+    PodFacts,
+)
 from bootstrap.model.node import KubeNode, KubeNodeName, Taint
 
 Json = Mapping[str, Any]
@@ -166,6 +172,12 @@ def lease_from(item: Json) -> LeaseFacts:
         resource_version=item["metadata"].get("resourceVersion", ""),
         annotations=item["metadata"].get("annotations") or {},
     )
+
+
+def node_event_from(item: Json) -> NodeEvent:
+    """Read an Event; components of today write ``eventTime``, older ones ``lastTimestamp``."""
+    at = item.get("lastTimestamp") or item.get("eventTime") or item.get("firstTimestamp") or ""
+    return NodeEvent(reason=item.get("reason") or "", message=item.get("message") or "", at=at)
 
 
 def request_from(item: Json) -> CertificateRequest:

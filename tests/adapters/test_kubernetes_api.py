@@ -23,7 +23,7 @@ from bootstrap.adapters import kubernetes_api
 from bootstrap.adapters.kubernetes_api import KubernetesApi, client_from_kubeconfig
 from bootstrap.errors import AccessError, ConflictError, NotFoundError, RemoteError
 from bootstrap.model.certificates import RequestState
-from bootstrap.model.kubernetes import DaemonSetFacts, FlannelConfig, LeaseFacts
+from bootstrap.model.kubernetes import DaemonSetFacts, FlannelConfig, LeaseFacts, NodeEvent
 from bootstrap.model.node import MANAGED_BY, NAMESPACE, KubeNodeName, Taint
 from bootstrap.planning.csr import BOOTSTRAP_ACCOUNT, BOOTSTRAP_REQUESTER, CLIENT_SIGNER
 from bootstrap.planning.kube_objects import request_from
@@ -52,6 +52,7 @@ class Cluster(Protocol):
     api: ClusterApi
 
     def add_node(self, name: str, *taints: Taint) -> KubeNodeName: ...
+    def add_event(self, node: str, reason: str, at: str) -> None: ...
     def add_request(self, name: str) -> None: ...
     def add_flannel(self, namespace: str) -> None: ...
     def add_daemon_set(self, namespace: str, name: str) -> None: ...
@@ -67,6 +68,10 @@ class FakeCluster:
         node = make.kube_node(1, name=KubeNodeName(name), taints=taints, labels={"a": "1"})
         self.api.by_name[node.name] = node
         return node.name
+
+    def add_event(self, node: str, reason: str, at: str) -> None:
+        event = NodeEvent(reason=reason, message="why", at=at)
+        self.api.events.setdefault(KubeNodeName(node), []).append(event)
 
     def add_request(self, name: str) -> None:
         item = request_json(name)
@@ -113,17 +118,24 @@ class RealCluster:
         self.plane.admin_client().post("/api/v1/nodes", {"metadata": metadata, "spec": spec})
         return KubeNodeName(name)
 
+    def add_event(self, node: str, reason: str, at: str) -> None:
+        event = {
+            "metadata": {"generateName": f"{node}."},
+            "involvedObject": {"kind": "Node", "name": node},
+            "reason": reason,
+            "message": "why",
+            "lastTimestamp": at,
+        }
+        self.plane.admin_client().post("/api/v1/namespaces/default/events", event)
+
     def add_request(self, name: str) -> None:
         self.api.ensure_join_identity()
         token = self.api.token(BOOTSTRAP_ACCOUNT, seconds=600).reveal()
-        self.plane.client(("", "")) if not token else None
         self.as_account(token).post(CSRS, request_json(name))
 
     def as_account(self, token: str) -> Any:
         from bootstrap.sandbox.cluster_client import ApiClient
 
-        admin = self.plane.admin_client()
-        del admin
         return ApiClient(
             ("127.0.0.1", self.plane.port),
             self.plane.api_name,
@@ -331,6 +343,17 @@ def test_a_daemon_set_that_is_not_there_cannot_be_changed(cluster: Cluster) -> N
         cluster.api.restart_daemon_set("kube-system", "none", at="2026-11-23T10:00:00Z")
     with pytest.raises(NotFoundError):
         cluster.api.set_daemon_set_node_selector("kube-system", "none", {"a": "b"})
+
+
+def test_events_of_a_node_are_read_the_oldest_first(cluster: Cluster) -> None:
+    cluster.add_event("i-2", "Other", "2026-11-23T10:00:00Z")
+    cluster.add_event("i-1", "DeletingNode", "2026-11-23T10:00:02Z")
+    cluster.add_event("i-1", "Starting", "2026-11-23T10:00:01Z")
+    found = cluster.api.node_events(KubeNodeName("i-1"))
+    assert [(event.reason, event.message) for event in found] == [
+        ("Starting", "why"),
+        ("DeletingNode", "why"),
+    ]
 
 
 # -- certificates and credentials --

@@ -16,6 +16,7 @@ from bootstrap.model.kubernetes import (
     DaemonSetFacts,
     FlannelConfig,
     LeaseFacts,
+    NodeEvent,
     PodFacts,
 )
 from bootstrap.model.node import NAMESPACE, KubeNode, KubeNodeName, Taint
@@ -45,6 +46,7 @@ class FakeClusterApi:
         )
     )
     by_name: dict[KubeNodeName, KubeNode] = field(default_factory=dict)
+    events: dict[KubeNodeName, list[NodeEvent]] = field(default_factory=dict)
     config: FlannelConfig | None = None
     sets: dict[tuple[str, str], DaemonSetFacts] = field(default_factory=dict)
     requests: dict[str, CertificateRequest] = field(default_factory=dict)
@@ -142,6 +144,10 @@ class FakeClusterApi:
         number = found.generation + 1
         change |= {"generation": number, "observed_generation": number}
         self.sets[namespace, name] = replace(found, **change)
+
+    def node_events(self, name: KubeNodeName) -> tuple[NodeEvent, ...]:
+        with self._call("node_events"):
+            return tuple(sorted(self.events.get(name, ()), key=lambda event: event.at))
 
     # -- certificates and credentials --
     def certificate_requests(self) -> tuple[CertificateRequest, ...]:
