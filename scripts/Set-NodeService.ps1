@@ -4,7 +4,7 @@ Registers Windows services, with their recovery, and brings them into the wanted
 .DESCRIPTION
 Compares what the service control manager has with what is wanted: command line, dependencies, environment, automatic
 start, restart on failure. A service that runs is restarted when it has changed, or when one of the files that it
-watches was written after its process began.
+watches was written after its process began, or when the wanted state is "restarted".
 See README.md for the JSON.
 .PARAMETER Request
 JSON object: services.
@@ -127,6 +127,7 @@ function Test-Stale {
 
 function Test-State {
     param($Service)
+    if ($Service.state -eq 'restarted') { return $false }
     $found = Get-Service -Name $Service.name -ErrorAction SilentlyContinue
     if ($null -eq $found) { return $false }
     $expected = if ($Service.state -eq 'stopped') { 'Stopped' } else { 'Running' }
@@ -152,7 +153,7 @@ foreach ($service in @($wanted.services)) {
     $changed = (-not $registered) -or $stale -or (-not (Test-State -Service $service))
     if ($changed -and $PSCmdlet.ShouldProcess($service.name, 'configure')) {
         if (-not $registered) { Register-NodeService -Service $service -Setting $setting }
-        Set-State -Service $service -Restart ($stale -or -not $registered)
+        Set-State -Service $service -Restart ($stale -or -not $registered -or $service.state -eq 'restarted')
     }
     $results += [ordered]@{ name = $service.name; changed = [bool]$changed; state = $service.state }
 }

@@ -114,6 +114,19 @@ def test_stopped_service_is_stopped_once(node: WindowsNode):
     assert node.run("Set-NodeService", service(state="stopped")).answer["changed"] is False
 
 
+def test_service_that_is_to_be_restarted_is_restarted_every_time(node: WindowsNode):
+    node.run("Set-NodeService", service())
+    for _ in range(2):
+        done = node.run("Set-NodeService", service(state="restarted"))
+        assert (done.answer["changed"], done.commands) == (True, ["Restart-Service"]), done.error
+
+
+def test_service_that_is_to_be_restarted_and_is_stopped_is_started(node: WindowsNode):
+    node.run("Set-NodeService", service())
+    node.state["services"]["kubelet"] = "Stopped"
+    assert node.run("Set-NodeService", service(state="restarted")).commands == ["Start-Service"]
+
+
 def test_service_that_does_not_start_is_named(node: WindowsNode):
     node.state["brokenServices"] = ["kubelet"]
     done = node.run("Set-NodeService", service())

@@ -202,6 +202,13 @@ def test_service_is_restarted_once_when_a_file_that_it_watches_is_newer():
     assert host.state.services["containerd"].starts == 2
 
 
+def test_service_that_is_to_be_restarted_is_restarted_every_time():
+    host = host_with_containerd()
+    run(host, "Set-NodeService", service())
+    assert changes(host, "Set-NodeService", service(state="restarted")) == [True, True, True]
+    assert host.state.services["containerd"].starts == 3
+
+
 def test_service_whose_program_is_missing_is_refused_in_windows_words():
     outcome = run(make_host(), "Set-NodeService", service())
     assert "The system cannot find the file specified" in outcome.error

@@ -24,11 +24,12 @@ def set_services(host: WindowsHost, request: Request, check: bool) -> ScriptOutc
         registered = service is not None and _is_as_wanted(service, wanted)
         in_state = service is not None and service.state is _expected(wanted)
         stale = service is not None and _is_stale(host, service, wanted)
-        changed = not registered or stale or not in_state
+        restarted = wanted["state"] == "restarted"
+        changed = not registered or stale or restarted or not in_state
         if changed and not check:
             if not registered:
                 _register(host, wanted, service)
-            _set_state(host, wanted, restart=stale or not registered)
+            _set_state(host, wanted, restart=stale or restarted or not registered)
         results.append({"name": wanted["name"], "changed": changed, "state": wanted["state"]})
     return answer(changed=any(result["changed"] for result in results), services=results)
 
