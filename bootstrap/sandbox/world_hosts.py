@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from bootstrap.sandbox.aws import AwsWorld, EventKind, Instance, InstanceEvent
-from bootstrap.sandbox.faults import FaultBoard
+from bootstrap.sandbox.faults import Fault, FaultBoard
 from bootstrap.sandbox.windows_host.host import HostSpec, WindowsHost
 from bootstrap.sandbox.windows_host.state import BUILDS, VirtualFile
 from bootstrap.sandbox.world_artifacts import published, tampered
@@ -37,6 +37,7 @@ class HostFleet:
     def start(self) -> None:
         """Begin to follow."""
         self._aws.on_instance(self._happened)
+        self._faults.listen(self._changed)
 
     def stop(self) -> None:
         """Switch every host off."""
@@ -91,6 +92,15 @@ class HostFleet:
                 host.power_off()
                 with self._lock:
                     self._hosts.pop(event.instance.instance_id, None)
+
+    def _changed(self, fault: Fault, node: str, is_set: bool) -> None:
+        """Open the listeners that a fault kept shut; other faults end where they are asked for."""
+        if fault.name != "winrm-refused" or is_set:
+            return
+        with self._lock:
+            hosts = list(self._hosts.values())
+        for host in hosts:
+            host.listen()
 
     def _launch(self, instance: Instance) -> None:
         hooks = _Hooks(self, instance.instance_id, instance.tags.get(NODE_TAG, ""))

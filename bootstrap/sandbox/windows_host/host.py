@@ -205,6 +205,13 @@ class WindowsHost:
             self.state.routes = [route for route in self.state.routes if route.persistent]
 
     # -- WinRM --
+    def listen(self) -> None:
+        """Start the listener, where user data made one and it does not run."""
+        with self._power.lock:
+            is_idle = self._power.on and self._winrm is None
+        if is_idle:
+            self._start_winrm()
+
     def _start_winrm(self) -> None:
         if self._certificate is None or self.hooks.has_fault("winrm-refused"):
             return
