@@ -55,6 +55,7 @@ from bootstrap.planning.desired import Choices
 from bootstrap.resources import data_path
 
 USER_DATA_SCRIPT = "Enable-WinRmTls.ps1"
+STATE_SCRIPT = "Get-NodeState.ps1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +214,7 @@ def action(settings: Settings, access: Access, *, run_id: str) -> Action:
             timeout_s=limits.playbook_s,
         ),
         host_variables=_host_variables(settings),
+        state_script=(data_path("scripts") / STATE_SCRIPT).read_text(encoding="utf-8"),
         private_key=access.key(),
         run_id=run_id,
         waiter=Waiter(clock=built.clock),
@@ -257,12 +259,16 @@ def _host_variables(settings: Settings) -> Callable[[ClusterFacts], HostVariable
             instance: ObservedInstance,
             name: KubeNodeName,
             tokens: NodeTokens,
+            *,
+            restart_kubelet: bool,
         ) -> Mapping[str, object]:
             chosen = artifacts.artifact_set(
                 known, desired.kubernetes_version, mirror, runtime=desired.runtime
             )
             inputs = node_config.inputs_of(desired, instance, name, tokens, facts, chosen)
-            inputs = replace(inputs, proxy=proxy, registries=registries)
+            inputs = replace(
+                inputs, proxy=proxy, registries=registries, restart_kubelet=restart_kubelet
+            )
             return hostvars.host_variables(node_config.build(inputs))
 
         return variables

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from bootstrap.engine import gather, locking
+from bootstrap.engine.diagnosing import Diagnoser
 from bootstrap.engine.execute import execute
 from bootstrap.engine.gather import Ports
 from bootstrap.engine.joining import HostVariables, Joiner
@@ -107,6 +108,7 @@ class Action:
     shell: RemoteShell
     playbooks: PlaybookRunner
     host_variables: Callable[[ClusterFacts], HostVariables]
+    state_script: str
     private_key: Secret
     run_id: str
     waiter: Waiter
@@ -134,6 +136,13 @@ class Action:
                 playbooks=self.playbooks,
                 prover=Prover(
                     api=api, waiter=self.waiter, prober=prober, timeouts=self.proof_timeouts
+                ),
+                diagnoser=Diagnoser(
+                    api=api,
+                    shell=self.shell,
+                    clock=self.ports.clock,
+                    facts=facts,
+                    state_script=self.state_script,
                 ),
                 host_variables=self.host_variables(facts),
                 verbosity=self.verbosity,

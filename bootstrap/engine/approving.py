@@ -10,6 +10,7 @@ from bootstrap.engine.reporting import NodeReport
 from bootstrap.engine.waiting import Waiter
 from bootstrap.errors import BootstrapError, ConflictError, Interrupted
 from bootstrap.model.event import Phase, PhaseResult
+from bootstrap.model.evidence import Approvals
 from bootstrap.model.node import KubeNodeName, NodeName
 from bootstrap.planning import csr
 from bootstrap.ports import ClusterApi
@@ -34,6 +35,8 @@ class Approver:
     waiter: Waiter
     expected: dict[KubeNodeName, Expected]
     refusals: dict[NodeName, str] = field(default_factory=dict)
+    errors: dict[NodeName, str] = field(default_factory=dict)
+    registered: set[NodeName] = field(default_factory=set)
     _done: threading.Event = field(default_factory=threading.Event)
     _looking: threading.Lock = field(default_factory=threading.Lock)
     _thread: threading.Thread | None = None
@@ -47,6 +50,14 @@ class Approver:
         self._done.set()
         if self._thread is not None:
             self._thread.join()
+
+    def approvals(self, node: NodeName) -> Approvals:
+        """Tell what came of a node's request so far."""
+        return Approvals(
+            refusal=self.refusals.get(node, ""),
+            error=self.errors.get(node, ""),
+            registered=node in self.registered,
+        )
 
     def look(self) -> None:
         """Look once more, out of turn; what goes wrong is told by the next look."""
@@ -85,6 +96,7 @@ class Approver:
                 found.report.end(Phase.CSR_APPROVED, PhaseResult.SKIPPED)
                 found.report.start(Phase.REGISTERED)
                 found.report.end(Phase.REGISTERED)
+                self.registered.add(found.joining.node)
 
     def _approve(self, decision: csr.Decision) -> None:
         report = self._report(decision)
@@ -93,6 +105,10 @@ class Approver:
             self.api.approve(decision.request, reason=REASON, message=decision.reason)
         except ConflictError:
             return  # It is read afresh in the next look.
+        except BootstrapError as error:
+            self.errors[decision.node] = f"{error.message}; {error.evidence}".strip("; ")
+            raise
+        self.errors.pop(decision.node, None)
         report.end(Phase.CSR_APPROVED)
         report.start(Phase.REGISTERED)
         self.refusals.pop(decision.node, None)

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Protocol
 
 from bootstrap.engine.approving import Approver, Expected
+from bootstrap.engine.diagnosing import Diagnoser, Subject, is_explained
 from bootstrap.engine.machine import Machines
 from bootstrap.engine.proving import Prover
 from bootstrap.engine.reporting import NodeReport
-from bootstrap.errors import BootstrapError, RemoteError
+from bootstrap.errors import BootstrapError, DeadlineError, RemoteError
 from bootstrap.model.cluster import ClusterFacts, NodeNaming
 from bootstrap.model.event import NodeOutcome, Phase, PhaseResult
+from bootstrap.model.evidence import Approvals
 from bootstrap.model.host import (
     HostTarget,
     PlaybookEvent,
@@ -65,9 +68,19 @@ class NodeTokens:
     kube_proxy: Secret
 
 
-HostVariables = Callable[
-    [DesiredNode, ObservedInstance, KubeNodeName, NodeTokens], Mapping[str, object]
-]
+class HostVariables(Protocol):
+    """Makes what the playbook is told of a node."""
+
+    def __call__(
+        self,
+        desired: DesiredNode,
+        instance: ObservedInstance,
+        name: KubeNodeName,
+        tokens: NodeTokens,
+        *,
+        restart_kubelet: bool,
+    ) -> Mapping[str, object]:
+        """Return the host's variables; ``restart_kubelet`` makes a kubelet register anew."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,6 +132,7 @@ class Joiner:
     machines: Machines
     playbooks: PlaybookRunner
     prover: Prover
+    diagnoser: Diagnoser
     host_variables: HostVariables
     verbosity: int = 0
 
@@ -231,7 +245,12 @@ class Joiner:
         try:
             assert job.target is not None and job.instance is not None  # trusted comes before
             variables = self.host_variables(
-                job.desired, job.instance, job.kube_name, self._tokens()
+                job.desired,
+                job.instance,
+                job.kube_name,
+                self._tokens(),
+                # A kubelet whose Node was deleted does not register again by itself.
+                restart_kubelet=job.launch is None and self.api.node(job.kube_name) is None,
             )
             return PlaybookHost(target=job.target, variables=variables)
         except BootstrapError as error:
@@ -270,7 +289,22 @@ class Joiner:
         elif isinstance(event, TaskFailed) and event.unreachable and not is_last:
             jobs[event.node].lost = event
         elif isinstance(event, TaskFailed):
-            self._fail(jobs[event.node], _task_error(event, approver.refusals.get(event.node, "")))
+            job, error = jobs[event.node], _task_error(event)
+            if is_explained(event.message):
+                approver.look()
+                subject = self._subject(job, approver.approvals(event.node))
+                error = self.diagnoser.explain(error, subject)
+            self._fail(job, error)
+
+    def _subject(self, job: Job, approvals: Approvals) -> Subject:
+        assert job.instance is not None  # reached before
+        return Subject(
+            node=job.desired.name,
+            kube_name=job.kube_name,
+            instance=job.instance,
+            target=job.target,
+            approvals=approvals,
+        )
 
     def _enter(self, job: Job, event: TaskStarted, approver: Approver) -> None:
         """Turn tasks into phases: a role's phase ends when the next role begins."""
@@ -300,7 +334,13 @@ class Joiner:
     def _prove(self, job: Job) -> None:
         if job.role_seen:
             self._close_role(job)
-        self.prover.prove(job.desired, job.kube_name, job.report)
+        subject = self._subject(job, Approvals(registered=True))
+        try:
+            self.prover.prove(
+                job.desired, job.kube_name, job.report, lambda: self.diagnoser.look(subject)
+            )
+        except (DeadlineError, RemoteError) as error:
+            raise self.diagnoser.explain(error, subject) from error
         job.over = True
         job.report.succeeded(job.outcome)
 
@@ -312,11 +352,11 @@ def kube_name(facts: ClusterFacts, instance: ObservedInstance) -> KubeNodeName:
     return KubeNodeName(instance.private_dns.lower())
 
 
-def _task_error(event: TaskFailed, refusal: str) -> RemoteError:
+def _task_error(event: TaskFailed) -> BootstrapError:
     where = f"{event.role}: {event.task}" if event.role else event.task
     return RemoteError(
-        refusal or event.message or "the task failed",
-        name="CertificateRequestRefused" if refusal else "PlaybookTaskFailed",
+        event.message.splitlines()[0] if event.message else "the task failed",
+        name="PlaybookTaskFailed",
         target=event.node,
         evidence=f"{where}: {event.message}"[:1000],
         fix="mend the cause and run the same command again: it goes on from here",

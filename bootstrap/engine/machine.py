@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import ssl
 import threading
 from dataclasses import dataclass, field
 
 from bootstrap.engine.reporting import NodeReport
 from bootstrap.engine.waiting import Waiter
-from bootstrap.errors import AccessError, RemoteError
+from bootstrap.errors import AccessError, DeadlineError, RemoteError
 from bootstrap.model.cluster import ClusterName
 from bootstrap.model.event import Phase
-from bootstrap.model.host import FINGERPRINT_MARK, WINRM_TLS_PORT, HostTarget
+from bootstrap.model.host import WINRM_TLS_PORT, HostTarget
 from bootstrap.model.node import DesiredNode, InstanceId, InstanceState, ObservedInstance, Tag
 from bootstrap.model.secret import Secret
+from bootstrap.planning import console
 from bootstrap.ports import InstanceStore, RemoteShell
 
 ADMINISTRATOR = "Administrator"
 # All nodes of a run ask EC2 through one cache, so that fifty waiting nodes cost one call.
 OBSERVE_EVERY_S = 1.0
-FINGERPRINT = re.compile(rf"{FINGERPRINT_MARK}\s+([0-9a-fA-F]{{64}})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +113,21 @@ class Machines:
             self._alive(instance.instance_id)
             return self.shell.is_reachable(host, WINRM_TLS_PORT) or None
 
-        self.waiter.until(
-            probe,
-            what=f"WinRM on {host}:{WINRM_TLS_PORT}",
-            timeout_s=self.timeouts.reachable_s,
-            last_seen=lambda: self._console_tail(instance.instance_id),
+        what = f"WinRM on {host}:{WINRM_TLS_PORT}"
+        try:
+            self.waiter.until(probe, what=what, timeout_s=self.timeouts.reachable_s)
+        except DeadlineError as error:
+            raise self._silence(error, instance.instance_id) from error
+
+    def _silence(self, error: DeadlineError, instance_id: InstanceId) -> DeadlineError:
+        found = console.silence(self.store.console_output(instance_id), instance_id=instance_id)
+        return DeadlineError(
+            f"{error.message}: {found.message}",
+            name=found.name,
+            target=instance_id,
+            evidence=found.evidence,
+            fix=f"{found.fix}; the same command goes on from here",
+            command=found.command,
         )
 
     def trusted(
@@ -155,8 +164,7 @@ class Machines:
 
     def _fingerprint(self, instance_id: InstanceId) -> str | None:
         self._alive(instance_id)
-        found = FINGERPRINT.findall(self.store.console_output(instance_id))
-        return found[-1].lower() if found else None
+        return console.fingerprint(self.store.console_output(instance_id))
 
     def _in_state(self, instance_id: InstanceId, *states: InstanceState) -> ObservedInstance | None:
         found = self._alive(instance_id)
@@ -180,8 +188,7 @@ class Machines:
         return str(found.state) if found else "EC2 does not show it"
 
     def _console_tail(self, instance_id: InstanceId) -> str:
-        lines = self.store.console_output(instance_id).strip().splitlines()
-        return " | ".join(lines[-5:])
+        return console.tail(self.store.console_output(instance_id))
 
 
 def _compare(expected: str, pem: str, instance: ObservedInstance) -> None:

@@ -43,13 +43,23 @@ class Prover:
     prober: Prober
     timeouts: ProofTimeouts = ProofTimeouts()
 
-    def prove(self, desired: DesiredNode, name: KubeNodeName, report: NodeReport) -> None:
-        """Wait for what a working node shows, run a pod on it, then take the taint away."""
+    def prove(
+        self,
+        desired: DesiredNode,
+        name: KubeNodeName,
+        report: NodeReport,
+        inspect: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Wait for what a working node shows, run a pod on it, then take the taint away.
+
+        ``inspect`` looks at the host and raises what speaks against it.
+        """
         self._registered(name, report)
         with report.phase(Phase.VALIDATED):
             self.api.update_node(name, labels=desired.labels)
             self._until(name, _readiness, "to be Ready")
             self._until(name, _announcement, "to announce its overlay network")
+            inspect()
             self._run_pod(desired, name)
         with report.phase(Phase.SCHEDULABLE):
             # One patch: a node without the taint and without the mark of its proof never exists.

@@ -134,6 +134,8 @@ class Inputs:
     proxy: str = ""
     """HTTP proxy for downloads, '' for none."""
     registries: Registries = DIRECT
+    restart_kubelet: bool = False
+    """Whether its Node is gone while the host is set up: a kubelet registers once in its life."""
 
     @property
     def minor(self) -> int:
@@ -208,7 +210,7 @@ def build(inputs: Inputs) -> NodeConfig:
         service_host={"path": services.SERVICE_HOST},
         network=_network(inputs),
         kubelet_files=_kubelet_files(inputs),
-        kubelet_services={"services": [services.kubelet(inputs.minor, _identity(inputs))]},
+        kubelet_services={"services": [_kubelet_service(inputs)]},
         flannel_services={"services": [services.flanneld(_identity(inputs))]},
         overlay={"network": node_files.OVERLAY, "timeoutSeconds": OVERLAY_TIMEOUT_S},
         source_vip={
@@ -333,6 +335,11 @@ def _kubelet_files(inputs: Inputs) -> Request:
             _secret("kube-proxy.kubeconfig", facts, "kube-proxy", tokens.kube_proxy),
         ],
     }
+
+
+def _kubelet_service(inputs: Inputs) -> dict[str, object]:
+    service = services.kubelet(inputs.minor, _identity(inputs))
+    return service | {"state": "restarted"} if inputs.restart_kubelet else service
 
 
 def _identity(inputs: Inputs) -> services.Identity:
