@@ -21,7 +21,7 @@ class Sign:
     """A text in a log and the cause that it stands for.
 
     ``programs`` are the services in whose logs it counts, () for all. ``mode`` is its number in
-    docs/failure-modes.md.
+    docs/failure-modes.md, 0 for none.
     """
 
     mode: int
@@ -265,7 +265,7 @@ SIGNS: tuple[Sign, ...] = (
         "take an image that has one, and look whether a mirror drops platforms",
     ),
     _sign(
-        61,
+        0,
         "PullRefused",
         r"failed to pull image|ErrImagePull|pull access denied|toomanyrequests",
         "an image cannot be pulled",

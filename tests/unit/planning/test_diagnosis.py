@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from bootstrap.model.kubernetes import NodeEvent
 from bootstrap.model.node import KubeNodeName, NodeName
 from bootstrap.planning import csr, host_rules, log_signs
 from bootstrap.planning.diagnosis import diagnose
+from bootstrap.sandbox import faults
 from tests.unit.planning import builders as make
 
+FAILURE_MODES = Path(__file__).parents[3] / "docs" / "failure-modes.md"
 NODE = KubeNodeName("i-1")
 LAUNCHED, LATER = "2026-11-24T10:00:00Z", "2026-11-24T10:05:00Z"
 NOW = 1795514700.0  # LATER
@@ -269,6 +272,22 @@ def test_evidence_leads_to_its_cause(name: str, evidence: JoinEvidence) -> None:
 def test_every_sign_of_a_log_has_a_case() -> None:
     shown = {name for name, _ in CASES}
     assert {sign.name for sign in log_signs.SIGNS} <= shown
+
+
+def test_the_table_for_readers_has_every_sign_in_its_row() -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in FAILURE_MODES.read_text(encoding="utf-8").splitlines()
+        if line.startswith("| ")
+    ]
+    listed = {(row[0], name.strip()) for row in rows for name in row[3].split(",")}
+    assert {(str(sign.mode or "–"), sign.name) for sign in log_signs.SIGNS} <= listed
+
+
+def test_the_table_for_readers_names_only_faults_that_there_are() -> None:
+    rows = [line.strip("|").split("|") for line in FAILURE_MODES.read_text("utf-8").splitlines()]
+    shown = {name.strip() for row in rows if len(row) == 5 for name in row[4].split(",")}
+    assert shown - {"", "staged", "---"} <= set(faults.FAULTS)
 
 
 def test_nothing_is_named_on_a_node_that_is_well() -> None:
