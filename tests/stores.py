@@ -1,7 +1,8 @@
-"""Where tests find kops state stores: the one that ships, and more where ``KUBE_STORES`` says.
+"""Where tests find kops state stores: the one that ships, and more where they are asked for.
 
-``KUBE_STORES`` is a folder of store folders that kops wrote; without it only the shipped one is
-tried, and what needs a store is skipped where even that is missing.
+``BOOTSTRAP_FIXTURES`` names a folder with ``stores/``, folders that kops wrote. Without it only the
+shipped store is tried, since each more costs a sandbox; what needs a store is skipped where even
+that is missing.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 SHIPPED = Path(__file__).parents[1] / "config" / "demo-store"
-_FOLDER = os.environ.get("KUBE_STORES", "")
+_FOLDER = os.environ.get("BOOTSTRAP_FIXTURES", "")
 MORE = (
-    tuple(sorted(path.parent for path in Path(_FOLDER).glob("*/recording.jsonl")))
+    tuple(sorted(path.parent for path in Path(_FOLDER, "stores").glob("*/recording.jsonl")))
     if _FOLDER
     else ()
 )
@@ -27,7 +28,9 @@ ALL = ((SHIPPED,) if (SHIPPED / "recording.jsonl").is_file() else ()) + MORE
 def any_store() -> Path:
     """Return a store, or skip the test."""
     if not ALL:
-        pytest.skip("no state store: config/demo-store is missing and KUBE_STORES is not set")
+        pytest.skip(
+            "no state store: config/demo-store is missing and BOOTSTRAP_FIXTURES is not set"
+        )
     return ALL[0]
 
 

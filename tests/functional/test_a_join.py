@@ -15,7 +15,7 @@ import pytest
 from cryptography import x509
 
 from bootstrap.model.event import Phase
-from tests.functional.conftest import Sandbox, add_node, started_sandbox
+from tests.functional.conftest import Done, Sandbox, add_node, started_sandbox
 
 POOL = "game-servers"
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
@@ -37,11 +37,17 @@ def mended(sandbox: Sandbox) -> Sandbox:
 
 
 @pytest.fixture(scope="module")
-def joined(mended: Sandbox) -> dict[str, Any]:
-    """The RunResult of a join."""
-    done = mended.run(*add_node(POOL, "-o", "json"))
+def join(mended: Sandbox) -> Done:
+    """A join, with its progress as JSON lines."""
+    done = mended.run(*add_node(POOL, "-o", "json", "--log-format", "json"))
     assert done.code == 0, done.err
-    return done.document
+    return done
+
+
+@pytest.fixture(scope="module")
+def joined(join: Done) -> dict[str, Any]:
+    """The RunResult of a join."""
+    return join.document
 
 
 def flannel_of(sandbox: Sandbox) -> dict[str, Any]:
@@ -102,6 +108,13 @@ def test_the_node_is_ready_and_proven(mended: Sandbox, joined: dict[str, Any]) -
     assert seen["metadata"]["labels"]["node.kubernetes.io/windows-build"] == "10.0.17763"
     assert seen["metadata"]["labels"]["bootstrap.node/pool"] == POOL
     assert seen["spec"]["providerID"].endswith(node["instanceId"])
+
+
+def test_progress_as_json_lines_tells_every_phase(join: Done) -> None:
+    lines = [json.loads(line) for line in join.err.splitlines() if line.strip()]
+    ended = [line["phase"] for line in lines if line["event"] == "PhaseFinished"]
+    assert ended == [str(phase) for phase in Phase]
+    assert {line.get("node", f"{POOL}-1") for line in lines} == {f"{POOL}-1"}
 
 
 def test_it_joined_with_a_certificate_of_its_own(mended: Sandbox, joined: dict[str, Any]) -> None:
