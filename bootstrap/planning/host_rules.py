@@ -11,17 +11,20 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 
 from bootstrap.model.evidence import Diagnosis, JoinEvidence
+from bootstrap.model.finding import Finding, Level
 from bootstrap.model.node_state import NodeState, ServiceFacts
+from bootstrap.planning.flannel import WINDOWS_VNI
 
 METADATA = "169.254.169.254"
 FIRST_OVERLAY_BUILD = (17763, 379)
 """KB4489899: the first Windows Server 2019 whose HNS has remote subnet policies."""
 MAX_SKEW_S = 300.0
 """Kubernetes' own certificates are made five minutes back for that reason."""
-LEAST_FREE = 2 * 2**30
-"""Bytes on the system drive; a layer of Windows alone needs more."""
+LEAST_FREE = 0.1
+"""The kubelet evicts pods when less of a drive than this is free (its nodefs.available)."""
 AGAIN = "bootstrap add-node --yes"
 
+NEEDED_SERVICES = ("kubelet", "flanneld", "kube-proxy")
 OWN_SERVICES = ("containerd", "docker", "cri-dockerd", "kubelet", "flanneld", "kube-proxy")
 """In the order in which they need each other."""
 
@@ -36,6 +39,27 @@ def look(evidence: JoinEvidence, rules: Sequence[Rule]) -> Diagnosis | None:
         if found := rule(evidence.state, evidence):
             return found
     return None
+
+
+def findings(evidence: JoinEvidence) -> tuple[Finding, ...]:
+    """Return everything that is wrong, for a person who looks at a node."""
+    state = evidence.state
+    if state is None:
+        return ()
+    found = [rule(state, evidence) for rule in (*CAUSES, *SYMPTOMS)]
+    return tuple(
+        Finding(
+            level=Level.WARNING,
+            name=item.name,
+            target=evidence.node,
+            message=item.message,
+            evidence={"text": item.evidence},
+            fix=item.fix,
+            command=item.command or None,
+        )
+        for item in found
+        if item is not None
+    )
 
 
 def stopped_services(state: NodeState) -> tuple[ServiceFacts, ...]:
@@ -63,8 +87,7 @@ def _windows_too_old(state: NodeState, _: JoinEvidence) -> Diagnosis | None:
 def _clock(state: NodeState, evidence: JoinEvidence) -> Diagnosis | None:
     if state.windows is None or not evidence.now:
         return None
-    shown = datetime.fromisoformat(state.windows.clock.replace("Z", "+00:00")).timestamp()
-    skew = shown - evidence.now
+    skew = _instant(state.windows.clock) - evidence.now
     if abs(skew) <= MAX_SKEW_S:
         return None
     return Diagnosis(
@@ -78,11 +101,11 @@ def _clock(state: NodeState, evidence: JoinEvidence) -> Diagnosis | None:
 
 def _disk(state: NodeState, _: JoinEvidence) -> Diagnosis | None:
     for drive in state.disk or ():
-        if drive.drive.upper().startswith("C") and drive.free < LEAST_FREE:
+        if drive.free < drive.size * LEAST_FREE:
             return Diagnosis(
                 name="DiskFull",
-                message="the system drive is full",
-                evidence=f"{drive.free // 2**20} MiB of {drive.size // 2**30} GiB are free",
+                message=f"drive {drive.drive} is full",
+                evidence=f"{drive.free // 2**20} of {drive.size // 2**20} MiB are free",
                 fix="give the pool larger volumes and replace the node",
                 command="bootstrap config show",
             )
@@ -190,7 +213,9 @@ def _source_vip(state: NodeState, _: JoinEvidence) -> Diagnosis | None:
 def _certificate(state: NodeState, evidence: JoinEvidence) -> Diagnosis | None:
     for certificate in state.certificates or ():
         wanted = f"system:node:{evidence.kube_name}"
-        if certificate.use == "client" and wanted not in certificate.subject:
+        if not evidence.kube_name or certificate.use != "client":
+            continue
+        if wanted not in certificate.subject:
             return Diagnosis(
                 name="CertificateOfAnotherNode",
                 message="the kubelet's certificate is that of another node",
@@ -199,6 +224,57 @@ def _certificate(state: NodeState, evidence: JoinEvidence) -> Diagnosis | None:
                 command=r"Remove-Item C:\var\lib\kubelet\pki\kubelet-client-*",
             )
     return None
+
+
+def _certificate_time(state: NodeState, evidence: JoinEvidence) -> Diagnosis | None:
+    if not evidence.now:
+        return None
+    for certificate in state.certificates or ():
+        begin, end = _instant(certificate.not_before), _instant(certificate.not_after)
+        if not begin - MAX_SKEW_S <= evidence.now <= end:
+            return Diagnosis(
+                name="CertificateExpired",
+                message=f"the kubelet's {certificate.use} certificate is not valid now",
+                evidence=f"valid from {certificate.not_before} to {certificate.not_after}",
+                fix="look at the host's clock and at its certificate requests",
+                command="kubectl get csr",
+            )
+    return None
+
+
+def _missing_service(state: NodeState, _: JoinEvidence) -> Diagnosis | None:
+    if state.services is None:
+        return None
+    there = {service.name for service in state.services}
+    missing = [name for name in NEEDED_SERVICES if name not in there]
+    if not missing:
+        return None
+    return Diagnosis(
+        name="ServiceMissing",
+        message=f"there is no service {missing[0]}",
+        evidence=f"services: {', '.join(sorted(there)) or 'none of ours'}",
+        fix="the next run makes it",
+        command=AGAIN,
+    )
+
+
+def _overlay(state: NodeState, _: JoinEvidence) -> Diagnosis | None:
+    if state.hns is None:
+        return None
+    overlays = [network for network in state.hns.networks if network.type.lower() == "overlay"]
+    if any(subnet.vni == WINDOWS_VNI for network in overlays for subnet in network.subnets):
+        return None
+    return Diagnosis(
+        name="OverlayMissing",
+        message=f"HNS has no overlay network with VNI {WINDOWS_VNI}",
+        evidence=f"networks: {', '.join(n.name for n in state.hns.networks) or 'none'}",
+        fix="read flanneld's log; it makes the network when it starts",
+        command="Get-HnsNetwork",
+    )
+
+
+def _instant(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def _recovery(state: NodeState, _: JoinEvidence) -> Diagnosis | None:
@@ -235,14 +311,24 @@ def last_words(state: NodeState, service: ServiceFacts) -> str:
     return "it wrote no log"
 
 
-CAUSES: Sequence[Rule] = (_windows_too_old, _clock, _disk, _artifact, _certificate, _net_conf)
+CAUSES: Sequence[Rule] = (
+    _windows_too_old,
+    _clock,
+    _disk,
+    _artifact,
+    _certificate,
+    _certificate_time,
+    _net_conf,
+)
 """What makes programs fail; asked before their logs are."""
 
 SYMPTOMS: Sequence[Rule] = (
     _management_address,
     _source_vip,
     _metadata_route,
+    _missing_service,
     _stopped,
+    _overlay,
     _recovery,
     _reboot_pending,
 )

@@ -42,8 +42,9 @@ KUBELET = model.ServiceFacts(
     started_at=LAUNCHED,
     recovery_delays_ms=(10_000,),
 )
+SUBNET = model.HnsSubnet(prefix="100.96.3.0/24", gateway="100.96.3.1", vni=4096)
 OVERLAY = model.HnsNetwork(
-    name="flannel.4096", type="Overlay", management_ip="10.0.0.5", subnets=()
+    name="flannel.4096", type="Overlay", management_ip="10.0.0.5", subnets=(SUBNET,)
 )
 ROUTES = (
     model.RouteFacts(destination="0.0.0.0/0", next_hop="10.0.0.1", interface="vEthernet"),
@@ -51,7 +52,7 @@ ROUTES = (
 )
 WELL = model.NodeState(
     windows=WINDOWS,
-    services=(KUBELET,),
+    services=(KUBELET, replace(KUBELET, name="flanneld"), replace(KUBELET, name="kube-proxy")),
     hns=model.HnsFacts(networks=(OVERLAY,), endpoints=(), load_balancers=()),
     routes=ROUTES,
     artifacts=(),
@@ -61,7 +62,7 @@ WELL = model.NodeState(
             subject="CN=system:node:i-1, O=system:nodes",
             issuer="CN=kubernetes",
             not_before=LAUNCHED,
-            not_after=LATER,
+            not_after="2027-11-24T10:00:00Z",
         ),
     ),
     flannel=model.FlannelState(
@@ -113,7 +114,8 @@ def windows(**fields: Any) -> JoinEvidence:
 
 def service(**fields: Any) -> JoinEvidence:
     """Return a joined node with another kubelet."""
-    return state(services=(replace(KUBELET, **fields),))
+    assert WELL.services is not None
+    return state(services=(replace(KUBELET, **fields), *WELL.services[1:]))
 
 
 def flannel(**fields: Any) -> JoinEvidence:
@@ -189,6 +191,25 @@ CASES = [
     (
         "MetadataRouteWrongGateway",
         state(routes=(ROUTES[0], replace(ROUTES[1], next_hop="10.9.0.1"))),
+    ),
+    ("ServiceMissing", state(services=(KUBELET,))),
+    (
+        "OverlayMissing",
+        state(hns=model.HnsFacts(networks=(), endpoints=(), load_balancers=())),
+    ),
+    (
+        "CertificateExpired",
+        state(
+            certificates=(
+                model.CertificateFacts(
+                    use="client",
+                    subject="CN=system:node:i-1",
+                    issuer="",
+                    not_before="2025-11-24T10:00:00Z",
+                    not_after="2026-11-23T10:00:00Z",
+                ),
+            )
+        ),
     ),
     ("ServiceStopped", service(state="Stopped", exit_code=1)),
     ("ServiceRecoveryDelay", service(recovery_delays_ms=(10,))),
