@@ -3,7 +3,7 @@
 Reads everything of a node that drift detection and diagnosis need, in one JSON document.
 .DESCRIPTION
 Reads only. Of files it gives checksums, never content, but for the end of logs, and the subnet and the source VIP that
-flannel and kube-proxy use. A section that cannot be read is null and stands in "errors"; the others are read all the same.
+flannel and kube-proxy use. A section that cannot be read is null and stands in "errors"; the others are read.
 See README.md for the JSON.
 .PARAMETER Request
 JSON object: sections, tailLines.
