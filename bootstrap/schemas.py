@@ -209,9 +209,6 @@ _ERROR = _object(
 
 _SETTING = _object({"setting": _TEXT, "value": {}, "origin": _TEXT})
 
-_SECTION: Schema = {"type": ["object", "null"]}
-_SECTION_LIST: Schema = {"type": ["array", "null"], "items": {"type": "object"}}
-
 _FIELDS: dict[str, dict[str, Schema]] = {
     "Plan": {
         "empty": _BOOL,
@@ -256,28 +253,13 @@ _FIELDS: dict[str, dict[str, Schema]] = {
         "endpoints": _TEXT_MAP,
         "pid": _COUNT,
     },
-    "NodeState": {
-        "node": _TEXT,
-        "windows": _SECTION,
-        "services": _SECTION_LIST,
-        "hns": _SECTION,
-        "network": _SECTION,
-        "firewall": _SECTION_LIST,
-        "files": _SECTION_LIST,
-        "artifacts": _SECTION_LIST,
-        "certificates": _SECTION_LIST,
-        "flannel": _SECTION,
-        "disk": _SECTION_LIST,
-        "events": _SECTION_LIST,
-        "logs": _SECTION_LIST,
-        "errors": _list(_object({"section": _TEXT, "message": _TEXT})),
-    },
     "Bundle": {
         "node": _TEXT,
         "path": _TEXT,
         "files": _TEXTS,
         "missing": _list(_object({"source": _TEXT, "reason": _TEXT})),
         "redactions": _COUNT,
+        "findings": _list(_FINDING),
     },
     "Config": {"config": {"type": "object"}, "settings": _list(_SETTING)},
     "Error": {"error": _ERROR, "exitCode": _COUNT},

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from platformdirs import user_log_path
 
+from bootstrap.adapters.bundle_file import BundleFile
 from bootstrap.adapters.clock import SystemClock
 from bootstrap.adapters.ec2 import AwsClients, Ec2InstanceStore, open_session
 from bootstrap.adapters.kubernetes_api import KubernetesApi, client_from_kubeconfig
@@ -20,6 +21,7 @@ from bootstrap.adapters.winrm_shell import WinRmShell
 from bootstrap.config import Settings
 from bootstrap.engine import gather
 from bootstrap.engine.adding import Action, ChoicesOf, Preparation
+from bootstrap.engine.evidence import Collector
 from bootstrap.engine.gather import Ports
 from bootstrap.engine.joining import HostVariables, NodeTokens
 from bootstrap.engine.machine import MachineTimeouts
@@ -283,6 +285,30 @@ def validator(
         image=image or validation.PROBE_IMAGE,
         timeout_s=timeout_s or settings.timeouts.validate_s,
     )
+
+
+def collector(settings: Settings, access: Access, *, timeout_s: float | None) -> Collector:
+    """Build what collects evidence of a node."""
+    refuse_unserved(settings)
+    built = ports(settings, access)
+    script = data_path("scripts") / "Get-NodeState.ps1"
+    return Collector(
+        cluster=ClusterName(settings.cluster),
+        instances=built.instances,
+        api=built.api,
+        shell=WinRmShell(),
+        waiter=Waiter(clock=built.clock),
+        private_key=access.key(),
+        script=script.read_text(encoding="utf-8"),
+        timeout_s=timeout_s or 30,
+    )
+
+
+def bundle_file(path: Path) -> BundleFile:
+    """Return what writes a bundle; UsageError when it cannot be written there."""
+    made = BundleFile(path)
+    made.check()
+    return made
 
 
 def observed_nodes(settings: Settings, access: Access) -> tuple[ObservedNode, ...]:

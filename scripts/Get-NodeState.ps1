@@ -2,8 +2,8 @@
 .SYNOPSIS
 Reads everything of a node that drift detection and diagnosis need, in one JSON document.
 .DESCRIPTION
-Reads only. Of files it gives checksums, never content, but for the subnet and the source VIP that flannel and
-kube-proxy use. A section that cannot be read is null and stands in "errors"; the others are read all the same.
+Reads only. Of files it gives checksums, never content, but for the end of logs, and the subnet and the source VIP that
+flannel and kube-proxy use. A section that cannot be read is null and stands in "errors"; the others are read all the same.
 See README.md for the JSON.
 .PARAMETER Request
 JSON object: sections, tailLines.
@@ -15,7 +15,7 @@ param([Parameter(Mandatory = $true)][string]$Request)
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 
-$Services = @('containerd', 'docker', 'kubelet', 'flanneld', 'kube-proxy', 'hns')
+$Services = @('containerd', 'docker', 'cri-dockerd', 'kubelet', 'flanneld', 'kube-proxy', 'hns')
 $Folders = @('C:\k', 'C:\etc\kubernetes', 'C:\etc\kube-flannel', 'C:\Program Files\containerd')
 $Certificates = [ordered]@{
     client = 'C:\var\lib\kubelet\pki\kubelet-client-current.pem'
@@ -23,6 +23,13 @@ $Certificates = [ordered]@{
 }
 $Manifest = 'C:\k\manifest.json'
 $LogFolder = 'C:\var\log'
+$LoggingServices = @('containerd', 'cri-dockerd', 'kubelet', 'flanneld', 'kube-proxy')
+# EC2Launch as it is on Windows Server 2019, then EC2Launch v2.
+$LaunchLogs = @(
+    'C:\ProgramData\Amazon\EC2-Windows\Launch\Log\Ec2Launch.log',
+    'C:\ProgramData\Amazon\EC2-Windows\Launch\Log\UserdataExecution.log',
+    'C:\ProgramData\Amazon\EC2Launch\log\agent.log'
+)
 $LongestLine = 500
 $Lists = @('services', 'firewall', 'files', 'artifacts', 'certificates', 'disk', 'events', 'logs')
 $Hashes = @{}
@@ -289,11 +296,21 @@ function Get-Line {
     return $line.Substring(0, [Math]::Min($line.Length, $LongestLine))
 }
 
+function Find-Log {
+    param([string]$Name)
+    $path = "$LogFolder\$Name\$Name.log"
+    if ((Test-Path -Path $path) -or -not (Test-Path -Path "$LogFolder\$Name")) { return $path }
+    # Where there is no kube-log-runner, the programs write PROGRAM.HOST.USER.log.INFO.DATE.PID themselves.
+    $own = @(Get-ChildItem -Path "$LogFolder\$Name" -Filter '*.log.INFO.*' | Sort-Object -Property Name)
+    if ($own.Count -eq 0) { return $path }
+    return "$LogFolder\$Name\$($own[-1].Name)"
+}
+
 function Read-LogState {
     param([int]$Lines)
     $states = @()
-    foreach ($name in @('containerd', 'kubelet', 'flanneld', 'kube-proxy')) {
-        $path = "$LogFolder\$name\$name.log"
+    $paths = @($LoggingServices | ForEach-Object { Find-Log -Name $_ }) + $LaunchLogs
+    foreach ($path in $paths) {
         if (-not (Test-Path -Path $path)) { continue }
         $tail = @()
         if ($Lines -gt 0) { $tail = @(Get-Content -Path $path -Tail $Lines | ForEach-Object { Get-Line -Text "$_" }) }

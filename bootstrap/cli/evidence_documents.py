@@ -1,18 +1,12 @@
-"""What was read of a node, and the bundle that it went into, as documents for scripts."""
+"""The bundle that evidence of a node went into, as a document for scripts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from bootstrap.cli.documents import Document, document
-from bootstrap.planning.node_state import SECTIONS
-
-
-def node_state_document(answer: Mapping[str, object], *, cluster: str, node: str) -> Document:
-    """Show a node's state as Get-NodeState.ps1 answered it; a section that was not read is null."""
-    read = {section: answer.get(section) for section in SECTIONS}
-    fields = {"node": node, **read, "errors": answer.get("errors", [])}
-    return document("NodeState", fields, cluster=cluster)
+from bootstrap.cli.documents import Document, document, finding_fields
+from bootstrap.model.finding import Finding
+from bootstrap.planning.bundle import Missing
 
 
 def bundle_document(
@@ -21,15 +15,17 @@ def bundle_document(
     node: str,
     path: str,
     files: Sequence[str],
-    missing: Sequence[tuple[str, str]],
+    missing: Sequence[Missing],
     redactions: int,
+    findings: Sequence[Finding],
 ) -> Document:
     """Show what is in a bundle, and what could not be had with the reason."""
     fields = {
         "node": node,
         "path": path,
         "files": list(files),
-        "missing": [{"source": source, "reason": reason} for source, reason in missing],
+        "missing": [{"source": item.source, "reason": item.reason} for item in missing],
         "redactions": redactions,
+        "findings": [finding_fields(finding) for finding in findings],
     }
     return document("Bundle", fields, cluster=cluster)

@@ -43,6 +43,10 @@ COMMANDS = {
     "describe": CommandEntry(
         target="bootstrap.cli.describe:describe", summary="Show everything known of one node."
     ),
+    "logs": CommandEntry(
+        target="bootstrap.cli.logs:logs",
+        summary="Collect a redacted bundle of evidence from one node.",
+    ),
     "config": CommandEntry(
         target="bootstrap.cli.config:config",
         summary="Write, check and show the configuration.",

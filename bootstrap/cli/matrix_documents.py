@@ -5,6 +5,7 @@ from __future__ import annotations
 from bootstrap.cli.documents import Document, document
 from bootstrap.model.runtimes import Combination, combinations, runtimes_for
 from bootstrap.model.windows import CHANGES, RELEASES, pause_image
+from bootstrap.planning import node_symptoms
 from bootstrap.planning.artifacts import CRI_DOCKERD, Catalog, choose_kubernetes
 from bootstrap.planning.checks import RULES
 
@@ -34,8 +35,10 @@ def matrix_document(catalog: Catalog, minor: int | None = None) -> Document:
 
 
 def checks_document() -> Document:
-    """List the checks of preflight with their meaning."""
-    checks = [{"name": rule.name, "meaning": rule.meaning} for rule in RULES]
+    """List the checks of preflight and the symptoms of ``logs`` with their meaning."""
+    named = [(rule.name, rule.meaning) for rule in RULES]
+    named += [(rule.name, rule.meaning) for rule in node_symptoms.RULES]
+    checks = [{"name": name, "meaning": meaning} for name, meaning in named]
     empty: dict[str, object] = {"items": [], "releases": [], "changes": []}
     return document("SupportMatrix", {**empty, "checks": checks})
 

@@ -226,6 +226,18 @@ def _runtime_cell(item: Document) -> str:
     return cell
 
 
+def _bundle(shown: Document, wide: bool) -> list[Section]:
+    missing = items(shown, "missing")
+    files = shown["files"]
+    table = [_table(missing, ("source", "reason"), style="yellow")] if missing else []
+    listed = [Section(lines=[str(name) for name in files])] if isinstance(files, list) else []
+    lines = [
+        f"Bundle of {shown['node']}: {shown['path']}",
+        f"{shown['redactions']} secrets were masked; look through it before you pass it on.",
+    ]
+    return [*(listed if wide else []), *table, *_findings(shown), Section(lines=lines)]
+
+
 def _version(shown: Document, wide: bool) -> list[Section]:
     lines = [f"bootstrap {shown['version']}"]
     components = shown["components"]
@@ -242,6 +254,7 @@ _LAYOUTS: dict[str, Callable[[Document, bool], list[Section]]] = {
     "NodeList": _node_list,
     "PoolList": _pool_list,
     "Node": _node,
+    "Bundle": _bundle,
     "Config": _config,
     "SupportMatrix": _support_matrix,
     "Version": _version,

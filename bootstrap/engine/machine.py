@@ -14,7 +14,14 @@ from bootstrap.errors import AccessError, RemoteError
 from bootstrap.model.cluster import ClusterName
 from bootstrap.model.event import Phase
 from bootstrap.model.host import FINGERPRINT_MARK, WINRM_TLS_PORT, HostTarget
-from bootstrap.model.node import DesiredNode, InstanceId, InstanceState, ObservedInstance, Tag
+from bootstrap.model.node import (
+    DesiredNode,
+    InstanceId,
+    InstanceState,
+    NodeName,
+    ObservedInstance,
+    Tag,
+)
 from bootstrap.model.secret import Secret
 from bootstrap.ports import InstanceStore, RemoteShell
 
@@ -126,28 +133,32 @@ class Machines:
     ) -> HostTarget:
         """Pin the certificate that the console vouches for, then log in for the first time."""
         with report.phase(Phase.TRUSTED):
-            expected = self.waiter.until(
-                lambda: self._fingerprint(instance.instance_id),
-                what=f"the certificate's fingerprint on the console of {instance.instance_id}",
-                timeout_s=self.timeouts.reachable_s,
-                last_seen=lambda: self._console_tail(instance.instance_id),
-            )
-            pem = self.shell.certificate(instance.private_ip, WINRM_TLS_PORT)
-            _compare(expected, pem, instance)
-            password = self.waiter.until(
-                lambda: self._password(instance.instance_id),
-                what=f"the Administrator password of {instance.instance_id}",
-                timeout_s=self.timeouts.password_s,
-            )
-            target = HostTarget(
-                node=desired.name,
-                host=instance.private_ip,
-                ca_pem=pem,
-                user=ADMINISTRATOR,
-                password=password,
-            )
+            target = self.target(desired.name, instance)
             self.shell.check_login(target)
             return target
+
+    def target(self, node: NodeName, instance: ObservedInstance) -> HostTarget:
+        """Pin the certificate that the console vouches for and get the password; no login yet."""
+        expected = self.waiter.until(
+            lambda: self._fingerprint(instance.instance_id),
+            what=f"the certificate's fingerprint on the console of {instance.instance_id}",
+            timeout_s=self.timeouts.reachable_s,
+            last_seen=lambda: self._console_tail(instance.instance_id),
+        )
+        pem = self.shell.certificate(instance.private_ip, WINRM_TLS_PORT)
+        _compare(expected, pem, instance)
+        password = self.waiter.until(
+            lambda: self._password(instance.instance_id),
+            what=f"the Administrator password of {instance.instance_id}",
+            timeout_s=self.timeouts.password_s,
+        )
+        return HostTarget(
+            node=node,
+            host=instance.private_ip,
+            ca_pem=pem,
+            user=ADMINISTRATOR,
+            password=password,
+        )
 
     def _password(self, instance_id: InstanceId) -> Secret | None:
         self._alive(instance_id)

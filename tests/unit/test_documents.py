@@ -48,6 +48,7 @@ from bootstrap.model.node import (
 )
 from bootstrap.model.plan import JoinNode, LaunchInstance, Plan, StartInstance
 from bootstrap.model.secret import MASK, Secret
+from bootstrap.planning.bundle import Missing
 from tests.node_cases import catalog
 
 CLUSTER = "games.example.com"
@@ -185,18 +186,14 @@ DOCUMENTS: list[Document] = [
         endpoints={"aws": "http://127.0.0.1:1"},
         pid=1,
     ),
-    evidence_documents.node_state_document(
-        {"windows": {"build": 17763}, "errors": [{"section": "hns", "message": "no"}]},
-        cluster=CLUSTER,
-        node="x-1",
-    ),
     evidence_documents.bundle_document(
         cluster=CLUSTER,
         node="x-1",
         path="x-1.tar.gz",
         files=["node.json"],
-        missing=[("state.json", "no route to host")],
+        missing=[Missing(source="node", reason="no route to host")],
         redactions=3,
+        findings=[FINDING],
     ),
     documents.document(
         "Config",

@@ -15,9 +15,14 @@ from bootstrap.sandbox.windows_host.host import WindowsHost
 from bootstrap.sandbox.windows_host.scripts.request import Request, answer, field
 from bootstrap.sandbox.windows_host.state import Service
 
-_SERVICES = ("containerd", "docker", "kubelet", "flanneld", "kube-proxy", "hns")
+_SERVICES = ("containerd", "docker", "cri-dockerd", "kubelet", "flanneld", "kube-proxy", "hns")
 _FOLDERS = (r"C:\k", r"C:\etc\kubernetes", r"C:\etc\kube-flannel", r"C:\Program Files\containerd")
-_LOGS = ("containerd", "kubelet", "flanneld", "kube-proxy")
+_LOGS = ("containerd", "cri-dockerd", "kubelet", "flanneld", "kube-proxy")
+_LAUNCH_LOGS = (
+    r"C:\ProgramData\Amazon\EC2-Windows\Launch\Log\Ec2Launch.log",
+    r"C:\ProgramData\Amazon\EC2-Windows\Launch\Log\UserdataExecution.log",
+    r"C:\ProgramData\Amazon\EC2Launch\log\agent.log",
+)
 _CERTIFICATES = {
     use: rf"C:\var\lib\kubelet\pki\kubelet-{use}-current.pem" for use in ("client", "server")
 }
@@ -256,10 +261,16 @@ def _line(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()[:_LONGEST_LINE]
 
 
+def _log_of(host: WindowsHost, name: str) -> str:
+    path = rf"C:\var\log\{name}\{name}.log"
+    files = [file.path for file in host.state.files.below(rf"C:\var\log\{name}")]
+    own = sorted(file for file in files if ".log.INFO." in file)
+    return path if path in files or not own else own[-1]
+
+
 def _logs(host: WindowsHost, lines: int) -> list[dict[str, Any]]:
     found = []
-    for name in _LOGS:
-        path = rf"C:\var\log\{name}\{name}.log"
+    for path in [*(_log_of(host, name) for name in _LOGS), *_LAUNCH_LOGS]:
         file = host.state.files.get(path)
         if file is None:
             continue
