@@ -2,8 +2,9 @@
 .SYNOPSIS
 Reads everything of a node that drift detection and diagnosis need, in one JSON document.
 .DESCRIPTION
-Reads only. Of files it gives checksums, never content, but for the end of logs, and the subnet and the source VIP that
-flannel and kube-proxy use. A section that cannot be read is null and stands in "errors"; the others are read all the same.
+Reads only. Of files it gives checksums, never content, but for the end of logs and for the subnet and source VIP that
+flannel and kube-proxy use. A section that cannot be read is null and stands in "errors"; the others are read all the
+same.
 See README.md for the JSON.
 .PARAMETER Request
 JSON object: sections, tailLines.
