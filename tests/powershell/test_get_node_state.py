@@ -219,3 +219,17 @@ def test_host_without_anything_of_ours_is_read_without_errors(state_node: Window
     answer = read(state_node)
     assert answer["errors"] == []
     assert (answer["files"], answer["artifacts"], answer["certificates"]) == ([], [], [])
+
+
+def test_logs_that_programs_write_themselves_and_those_of_ec2launch_are_read(
+    state_node: WindowsNode,
+) -> None:
+    folder = r"C:\var\log\kubelet"
+    state_node.write(rf"{folder}\kubelet.exe.H.U.log.INFO.20261101-100000.4", "old\n")
+    state_node.write(rf"{folder}\kubelet.exe.H.U.log.INFO.20261102-100000.4", "new\n")
+    state_node.write(r"C:\ProgramData\Amazon\EC2Launch\log\agent.log", "started\n")
+    logs = read(state_node, {"sections": ["logs"], "tailLines": 5})["logs"]
+    assert [(log["path"].rpartition("\\")[2], log["lines"]) for log in logs] == [
+        ("kubelet.exe.H.U.log.INFO.20261102-100000.4", ["new"]),
+        ("agent.log", ["started"]),
+    ]
