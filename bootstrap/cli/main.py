@@ -43,6 +43,10 @@ COMMANDS = {
     "describe": CommandEntry(
         target="bootstrap.cli.describe:describe", summary="Show everything known of one node."
     ),
+    "unlock": CommandEntry(
+        target="bootstrap.cli.unlock:unlock",
+        summary="Show who holds the cluster's lock, and give a dead run's lock free.",
+    ),
     "config": CommandEntry(
         target="bootstrap.cli.config:config",
         summary="Write, check and show the configuration.",

@@ -226,6 +226,14 @@ def _runtime_cell(item: Document) -> str:
     return cell
 
 
+def _lock(shown: Document, wide: bool) -> list[Section]:
+    if not shown["present"]:
+        return [_sentence("Nobody holds the lock.", "green")]
+    state = "held by a living run" if shown["held"] else "left behind by a run that has ended"
+    hint = _sentence("Released." if shown["released"] else f"The lock is {state}.")
+    return [*_fields(shown, wide), hint]
+
+
 def _version(shown: Document, wide: bool) -> list[Section]:
     lines = [f"bootstrap {shown['version']}"]
     components = shown["components"]
@@ -244,5 +252,6 @@ _LAYOUTS: dict[str, Callable[[Document, bool], list[Section]]] = {
     "Node": _node,
     "Config": _config,
     "SupportMatrix": _support_matrix,
+    "Lock": _lock,
     "Version": _version,
 }
