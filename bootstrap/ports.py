@@ -114,6 +114,9 @@ class ClusterApi(Protocol):
     ) -> None:
         """Change metadata and taints of a Node; retried on conflict, other fields untouched."""
 
+    def set_unschedulable(self, name: KubeNodeName, unschedulable: bool) -> None:
+        """Cordon or uncordon a Node; NotFoundError when there is none."""
+
     def flannel(self) -> FlannelConfig | None:
         """Find kops' flannel ConfigMap and DaemonSet in kube-flannel or kube-system."""
 

@@ -205,6 +205,11 @@ class KubernetesApi:
                 if attempt == UPDATE_TRIES - 1:
                     raise
 
+    def set_unschedulable(self, name: KubeNodeName, unschedulable: bool) -> None:
+        """Cordon or uncordon a Node; a controller sets and takes the taint that goes with it."""
+        patch = {"spec": {"unschedulable": unschedulable}}
+        self._call("PATCH", f"/api/v1/nodes/{quote(name)}", patch, MERGE)
+
     # -- flannel and other DaemonSets --
     def flannel(self) -> FlannelConfig | None:
         """Find kops' flannel ConfigMap and DaemonSet in kube-flannel or kube-system."""

@@ -47,6 +47,10 @@ COMMANDS = {
         target="bootstrap.cli.logs:logs",
         summary="Collect a redacted bundle of evidence from one node.",
     ),
+    "unlock": CommandEntry(
+        target="bootstrap.cli.unlock:unlock",
+        summary="Show who holds the cluster's lock, and give a dead run's lock free.",
+    ),
     "config": CommandEntry(
         target="bootstrap.cli.config:config",
         summary="Write, check and show the configuration.",

@@ -238,6 +238,14 @@ def _bundle(shown: Document, wide: bool) -> list[Section]:
     return [*(listed if wide else []), *table, *_findings(shown), Section(lines=lines)]
 
 
+def _lock(shown: Document, wide: bool) -> list[Section]:
+    if not shown["present"]:
+        return [_sentence("Nobody holds the lock.", "green")]
+    state = "held by a living run" if shown["held"] else "left behind by a run that has ended"
+    hint = _sentence("Released." if shown["released"] else f"The lock is {state}.")
+    return [*_fields(shown, wide), hint]
+
+
 def _version(shown: Document, wide: bool) -> list[Section]:
     lines = [f"bootstrap {shown['version']}"]
     components = shown["components"]
@@ -257,5 +265,6 @@ _LAYOUTS: dict[str, Callable[[Document, bool], list[Section]]] = {
     "Bundle": _bundle,
     "Config": _config,
     "SupportMatrix": _support_matrix,
+    "Lock": _lock,
     "Version": _version,
 }

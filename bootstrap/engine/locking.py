@@ -31,7 +31,12 @@ def is_held(lease: LeaseFacts, *, now: float, processes: ProcessTable) -> bool:
         return False
     if lease.annotations.get(HOST) == processes.host():
         return processes.is_alive(lease.annotations.get(PID, ""))
-    return _seconds(lease.renewed_at) + lease.duration_s > now
+    return ends_at(lease) > now
+
+
+def ends_at(lease: LeaseFacts) -> float:
+    """Return when a Lease ends unless it is renewed, in seconds since the epoch."""
+    return seconds_of(lease.renewed_at) + lease.duration_s
 
 
 def is_mine(lease: LeaseFacts, processes: ProcessTable) -> bool:
@@ -130,6 +135,19 @@ def _give_back(lock: RunLock) -> None:
         return  # It ends by itself, and the run's own result matters more.
 
 
+def release(api: ClusterApi, lease: LeaseFacts, *, is_held: bool, force: bool) -> None:
+    """Take a Lease away that was read a moment ago; a living run's only by force.
+
+    Its holder notices at the next renewal and stops before its next change.
+    """
+    if is_held and not force:
+        error = _locked(lease)
+        error.fix = "wait for it, or take the lock away by force if you know that it is dead"
+        error.command = "bootstrap unlock --force --yes"
+        raise error
+    api.delete_lease(lease.name, resource_version=lease.resource_version)
+
+
 def rfc3339(seconds: float, *, micro: bool = False) -> str:
     """Write a time as Kubernetes does: UTC with Z, with microseconds for Leases."""
     text = datetime.fromtimestamp(seconds, UTC).isoformat(
@@ -138,5 +156,6 @@ def rfc3339(seconds: float, *, micro: bool = False) -> str:
     return text.replace("+00:00", "Z")
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """Read a time of Kubernetes as seconds since the epoch; 0 for none."""
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0

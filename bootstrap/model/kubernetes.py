@@ -87,6 +87,13 @@ class PodFacts:
     labels: Mapping[str, str] = field(default_factory=dict)
     node_selector: Mapping[str, str] = field(default_factory=dict)
     owner_kind: str = ""
+    uid: str = ""
+    controller_kind: str = ""
+    """Kind of the owner that would make the pod anew, '' when nobody would."""
+    is_mirror: bool = False
+    """It shows a static pod of the kubelet; deleting it changes nothing."""
+    has_empty_dir: bool = False
+    is_deleting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

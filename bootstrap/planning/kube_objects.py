@@ -24,6 +24,7 @@ from bootstrap.model.node import KubeNode, KubeNodeName, Taint
 
 Json = Mapping[str, Any]
 OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 # Anybody who may ask for a certificate chooses these bytes; none of them may end the reading.
 UNREADABLE = (
     ValueError,
@@ -145,6 +146,11 @@ def pod_from(item: Json) -> PodFacts:
         labels=metadata.get("labels") or {},
         node_selector=spec.get("nodeSelector") or {},
         owner_kind=owners[0]["kind"] if owners else "",
+        uid=metadata.get("uid", ""),
+        controller_kind=next((item["kind"] for item in owners if item.get("controller")), ""),
+        is_mirror=MIRROR_ANNOTATION in (metadata.get("annotations") or {}),
+        has_empty_dir=any("emptyDir" in volume for volume in spec.get("volumes") or ()),
+        is_deleting=bool(metadata.get("deletionTimestamp")),
     )
 
 

@@ -283,6 +283,21 @@ def test_a_node_that_is_not_there_cannot_be_changed(cluster: Cluster) -> None:
         cluster.api.update_node(KubeNodeName("i-0"), labels={"a": "b"})
 
 
+def test_a_node_is_cordoned_and_uncordoned_any_number_of_times(cluster: Cluster) -> None:
+    name = cluster.add_node("i-3", Taint(key="a"))
+    for wanted in (True, True, False, False):
+        cluster.api.set_unschedulable(name, wanted)
+        node = cluster.api.node(name)
+        assert node is not None
+        assert node.unschedulable is wanted
+        assert Taint(key="a") in node.taints
+
+
+def test_a_node_that_is_not_there_cannot_be_cordoned(cluster: Cluster) -> None:
+    with pytest.raises(NotFoundError):
+        cluster.api.set_unschedulable(KubeNodeName("i-0"), True)
+
+
 # -- flannel and DaemonSets --
 def test_a_cluster_without_flannel_has_none(cluster: Cluster) -> None:
     assert cluster.api.flannel() is None

@@ -105,6 +105,11 @@ class FakeClusterApi:
                 taints=(*kept, *add_taints),
             )
 
+    def set_unschedulable(self, name: KubeNodeName, unschedulable: bool) -> None:
+        with self._call("set_unschedulable", changes=True):
+            node = self._known(self.by_name, name)
+            self.by_name[name] = replace(node, unschedulable=unschedulable)
+
     # -- flannel and other DaemonSets --
     def flannel(self) -> FlannelConfig | None:
         with self._call("flannel"):

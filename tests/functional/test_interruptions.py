@@ -68,3 +68,24 @@ def test_of_two_runs_one_acts_and_the_other_names_it(ready: Sandbox) -> None:
     assert first.process.poll() is None
     assert first.signal(signal.SIGTERM).code == 143
     assert len(ready.living("twice")) == 1
+
+
+def test_a_living_runs_lock_stays_and_a_dead_ones_is_released(ready: Sandbox) -> None:
+    running = ready.start(*add_node("locked"))
+    running.wait_for("launched")
+    seen = ready.run("unlock", "-o", "json")
+    assert (seen.code, seen.document["held"], seen.document["released"]) == (0, True, False)
+    assert seen.document["process"].startswith(str(running.process.pid))
+    refused = ready.run("unlock", "--yes")
+    assert refused.code == 75
+    assert "bootstrap unlock --force --yes" in refused.err
+    assert running.signal(signal.SIGKILL).code == -signal.SIGKILL
+    shown = ready.run("unlock", "-o", "json").document
+    assert (shown["present"], shown["held"], shown["runId"]) == (
+        True,
+        False,
+        seen.document["runId"],
+    )
+    freed = ready.run("unlock", "--yes", "-o", "json")
+    assert (freed.code, freed.document["released"]) == (0, True)
+    assert ready.run("unlock", "-o", "json").document["present"] is False

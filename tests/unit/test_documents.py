@@ -16,6 +16,7 @@ from bootstrap.cli import (
     matrix_documents,
     node_documents,
     tables,
+    unlock,
     version,
 )
 from bootstrap.cli.documents import Document
@@ -30,7 +31,7 @@ from bootstrap.model.event import (
     RunResult,
 )
 from bootstrap.model.finding import Check, CheckResult, Finding, Level
-from bootstrap.model.kubernetes import PodFacts
+from bootstrap.model.kubernetes import LeaseFacts, PodFacts
 from bootstrap.model.node import (
     DesiredNode,
     ImageFacts,
@@ -128,6 +129,17 @@ POD = PodFacts(
     namespace="default", name="p", node="i-1", phase="Running", ready=True, reason="", message=""
 )
 
+LEASE = LeaseFacts(
+    name="windows-bootstrap",
+    holder="host/r1",
+    acquired_at="2026-11-23T10:00:00.000000Z",
+    renewed_at="2026-11-23T10:00:30.000000Z",
+    duration_s=60,
+    resource_version="1",
+    annotations={"bootstrap.node/run": "r1"},
+)
+NOW = 1795428060.0  # 2026-11-23T10:01:00Z
+
 RESULT = RunResult(
     run_id="r1",
     command="add-node",
@@ -199,6 +211,8 @@ DOCUMENTS: list[Document] = [
         "Config",
         {"config": {}, "settings": [{"setting": "a", "value": 1, "origin": "default"}]},
     ),
+    unlock.lock_document(LEASE, cluster=CLUSTER, now=NOW, held=True, released=False),
+    unlock.lock_document(None, cluster=CLUSTER, now=NOW, held=False, released=False),
     documents.error_document(RemoteError("EC2: Throttling", evidence="try later")),
     matrix_documents.matrix_document(catalog(), 25),
     matrix_documents.checks_document(),
