@@ -62,4 +62,35 @@ function Get-WinEvent {
     return @(Get-Row -Name 'WinEvent' | Where-Object { $_.LogName -eq $FilterHashtable.LogName })
 }
 
+function Remove-Row {
+    param([string]$Name, $Row)
+    $State.rows.$Name = @($State.rows.$Name | Where-Object { $_ -ne $Row })
+}
+
+function Remove-HnsEndpoint {
+    [CmdletBinding()]
+    param([Parameter(ValueFromPipeline = $true)]$Endpoint)
+    process {
+        Remove-Row -Name 'HnsEndpoint' -Row $Endpoint
+        Save-Removal -Command 'Remove-HnsEndpoint' -Arguments @($Endpoint.Name)
+    }
+}
+
+function Remove-HnsPolicyList {
+    [CmdletBinding()]
+    param([Parameter(ValueFromPipeline = $true)]$List)
+    process {
+        if ($State.broken -contains 'Remove-HnsPolicyList') { throw 'Element not found.' }
+        Remove-Row -Name 'HnsPolicyList' -Row $List
+        Save-Removal -Command 'Remove-HnsPolicyList' -Arguments @('a list')
+    }
+}
+
+function Remove-NetFirewallRule {
+    [CmdletBinding()]
+    param([string]$Name)
+    $State.rows.NetFirewallRule = @($State.rows.NetFirewallRule | Where-Object { $_.Name -ne $Name })
+    Save-Removal -Command 'Remove-NetFirewallRule' -Arguments @($Name)
+}
+
 Export-ModuleMember -Function '*-*' -Variable @()

@@ -88,8 +88,13 @@ function sc.exe {
     if (-not (Set-ExitCode -Program 'sc')) { return }
     # Windows PowerShell 5.1 hands quotes inside of an argument on as they are, and sc.exe gets other words.
     if (@($words | Where-Object { "$_".Contains('"') }).Count -gt 0) { $global:LASTEXITCODE = 1639; return }
-    $key = Get-Field -Target $State.registry -Name "HKLM:\SYSTEM\CurrentControlSet\Services\$($words[1])"
+    $path = "HKLM:\SYSTEM\CurrentControlSet\Services\$($words[1])"
+    $key = Get-Field -Target $State.registry -Name $path
     if ($null -eq $key) { $global:LASTEXITCODE = 1060; return }
+    if ($words[0] -eq 'delete') {
+        $State.registry.PSObject.Properties.Remove($path)
+        $State.services.PSObject.Properties.Remove($words[1])
+    }
     $values = @{}
     for ($index = 2; $index -lt $words.Count - 1; $index++) {
         if ("$($words[$index])".EndsWith('=')) { $values["$($words[$index])".TrimEnd('=')] = $words[$index + 1] }
@@ -204,6 +209,12 @@ function Add-MpPreference {
     $State.exclusions = @($State.exclusions) + $ExclusionPath
     Save-Change -Command 'Add-MpPreference' -Arguments $ExclusionPath
 }
+function Remove-MpPreference {
+    [CmdletBinding()]
+    param([string[]]$ExclusionPath)
+    $State.exclusions = @($State.exclusions | Where-Object { $ExclusionPath -notcontains $_ })
+    Save-Change -Command 'Remove-MpPreference' -Arguments $ExclusionPath
+}
 
 # --- networks, as Windows' HostNetworkingService module has them: it cannot make one
 function Get-HnsNetwork { return $State.networks | ForEach-Object { $_ } }
@@ -281,6 +292,12 @@ function Get-ScheduledTask {
     $found = Get-Field -Target $State.tasks -Name $TaskName
     if ($null -eq $found) { Stop-Missing -Cmdlet $PSCmdlet -Message "No task $TaskName"; return }
     return [pscustomobject]@{ TaskName = $TaskName; State = $found }
+}
+function Unregister-ScheduledTask {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param([string]$TaskName)
+    $State.tasks.PSObject.Properties.Remove($TaskName)
+    Save-Change -Command 'Unregister-ScheduledTask' -Arguments @($TaskName)
 }
 
 Export-ModuleMember -Function * -Variable @()

@@ -18,6 +18,7 @@ from bootstrap.sandbox.windows_host.scripts import (
     node_host,
     node_image,
     node_network,
+    node_reset,
     node_script,
     node_service,
     node_state,
@@ -48,6 +49,7 @@ _RENDERINGS: Mapping[str, Callable[[WindowsHost, dict[str, Any], bool], ScriptOu
     "Set-SourceVip.ps1": node_network.set_source_vip,
     "Set-NodeImage.ps1": node_image.set_images,
     "Get-NodeState.ps1": node_state.read,
+    "Reset-Node.ps1": node_reset.reset,
 }
 SCRIPTS: Mapping[str, ScriptRendering] = {
     name: _throwing(rendering) for name, rendering in _RENDERINGS.items()
