@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from bootstrap.model.cluster import ClusterFacts, NodeNaming, Subnet
+from bootstrap.model.cluster import ClusterFacts, NameResolution, NodeNaming, Subnet
 from bootstrap.model.finding import Check, CheckResult, Finding, Level
 from bootstrap.model.kubernetes import ClusterIdentity, DaemonSetFacts, FlannelConfig, LeaseFacts
 from bootstrap.model.node import (
@@ -267,6 +267,22 @@ def node_local_dns(view: View) -> Iterator[Finding]:
         )
 
 
+def api_name_resolves(view: View) -> Iterator[Finding]:
+    """Without DNS for the API's name, nodes get it with its addresses in their hosts files."""
+    api = view.cluster.facts.api
+    if api.resolution is NameResolution.DNS_ZONE or api.addresses:
+        return
+    yield Finding(
+        level=Level.ERROR,
+        name="ApiNameResolves",
+        target=api.host,
+        message=f"no DNS serves {api.host}, and no address of the API is known",
+        evidence={"resolution": str(api.resolution), "addresses": []},
+        fix="is the control plane running, and may this identity describe its instances?",
+        command="kops validate cluster",
+    )
+
+
 def pod_cidr_room(view: View) -> Iterator[Finding]:
     """Every node needs a /24 of its own out of the pod CIDR."""
     if view.pool is None:
@@ -478,6 +494,11 @@ RULES: tuple[CheckRule, ...] = (
     ),
     CheckRule(
         name="NodeLocalDns", meaning="which DNS address Windows pods use", function=node_local_dns
+    ),
+    CheckRule(
+        name="ApiNameResolves",
+        meaning="nodes can find the API server by DNS or by known addresses",
+        function=api_name_resolves,
     ),
     CheckRule(
         name="KeyPairIsRsa", meaning="the cluster's key pair is RSA", function=key_pair_is_rsa

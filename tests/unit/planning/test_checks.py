@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.model.cluster import NodeNaming
+from bootstrap.model.cluster import ApiEndpoint, NameResolution, NodeNaming
 from bootstrap.model.finding import CheckResult, Finding, Level
 from bootstrap.model.kubernetes import DaemonSetFacts, LeaseFacts
 from bootstrap.model.node import InstanceState, NodeName, NodeRequest, WindowsRelease
@@ -196,6 +196,10 @@ def findings(name: str, view: View) -> tuple[Finding, ...]:
     return check.findings
 
 
+def view_of_api(api: ApiEndpoint) -> View:
+    return View(cluster=cluster(facts=make.facts(api=api)))
+
+
 def test_what_the_store_was_refused_for_is_passed_on() -> None:
     refusal = Finding(level=Level.ERROR, name="CniServesWindows", target="x", message="m")
     view = View(cluster=cluster(), support_findings=(refusal,))
@@ -221,6 +225,19 @@ def test_a_wrong_kubeconfig_is_told_by_its_ca_or_by_its_nodes() -> None:
 def test_nodes_without_a_provider_id_do_not_speak_against_the_kubeconfig() -> None:
     bare = (make.kube_node(8, os="linux", provider_id=""),)
     assert failed(View(cluster=cluster(nodes=bare))) == set()
+
+
+@pytest.mark.parametrize("resolution", [NameResolution.NONE, NameResolution.GOSSIP])
+def test_an_api_that_nobody_can_find_is_refused(resolution: NameResolution) -> None:
+    api = replace(make.facts().api, resolution=resolution)
+    (finding,) = findings("ApiNameResolves", view_of_api(api))
+    assert finding.level is Level.ERROR
+    assert api.host in finding.message
+    assert not findings("ApiNameResolves", view_of_api(replace(api, addresses=("10.0.0.9",))))
+
+
+def test_an_api_in_a_dns_zone_needs_no_address() -> None:
+    assert not findings("ApiNameResolves", view_of_api(make.facts().api))
 
 
 def test_node_local_dns_is_told_and_nothing_more() -> None:
