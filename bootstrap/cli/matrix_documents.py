@@ -6,6 +6,7 @@ from bootstrap.cli.documents import Document, document
 from bootstrap.model.runtimes import Combination, combinations, runtimes_for
 from bootstrap.model.windows import CHANGES, RELEASES, pause_image
 from bootstrap.planning.artifacts import CRI_DOCKERD, Catalog, choose_kubernetes
+from bootstrap.planning.causes import CAUSES
 from bootstrap.planning.checks import RULES
 
 
@@ -34,8 +35,14 @@ def matrix_document(catalog: Catalog, minor: int | None = None) -> Document:
 
 
 def checks_document() -> Document:
-    """List the checks of preflight with their meaning."""
-    checks = [{"name": rule.name, "meaning": rule.meaning} for rule in RULES]
+    """List the checks of preflight, then the causes of failed joins, with their meaning.
+
+    A name that is both a check and a cause is listed once, as the check.
+    """
+    meanings = {**CAUSES, **{rule.name: rule.meaning for rule in RULES}}
+    order = [rule.name for rule in RULES]
+    order += [name for name in CAUSES if name not in order]
+    checks = [{"name": name, "meaning": meanings[name]} for name in order]
     empty: dict[str, object] = {"items": [], "releases": [], "changes": []}
     return document("SupportMatrix", {**empty, "checks": checks})
 

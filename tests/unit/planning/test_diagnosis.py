@@ -13,7 +13,7 @@ from bootstrap.model.certificates import CertificateRequest, RequestState
 from bootstrap.model.evidence import Approvals, JoinEvidence
 from bootstrap.model.kubernetes import NodeEvent
 from bootstrap.model.node import KubeNodeName, NodeName
-from bootstrap.planning import csr, host_rules, log_signs
+from bootstrap.planning import causes, checks, csr, host_rules, log_signs
 from bootstrap.planning.diagnosis import diagnose
 from bootstrap.sandbox import faults
 from tests.unit.planning import builders as make
@@ -293,6 +293,12 @@ def test_evidence_leads_to_its_cause(name: str, evidence: JoinEvidence) -> None:
 def test_every_sign_of_a_log_has_a_case() -> None:
     shown = {name for name, _ in CASES}
     assert {sign.name for sign in log_signs.SIGNS} <= shown
+
+
+def test_every_cause_is_listed_with_its_meaning() -> None:
+    named = {name for name, _ in CASES} - {rule.name for rule in checks.RULES}
+    of_console = {"BootNotFinished", "UserDataNotRun", "WinRmUnreachable"}
+    assert named | of_console == set(causes.CAUSES) - {rule.name for rule in checks.RULES}
 
 
 def test_the_table_for_readers_has_every_sign_in_its_row() -> None:
