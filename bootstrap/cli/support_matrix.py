@@ -13,7 +13,7 @@ from bootstrap.model.windows import NEWEST_MINOR
 
 @click.command("support-matrix")
 @click.option("--kubernetes", metavar="1.X", help="Only this minor of Kubernetes.")
-@click.option("--checks", is_flag=True, help="List the checks of preflight instead.")
+@click.option("--checks", is_flag=True, help="List checks and causes of failures instead.")
 @common_options
 def support_matrix(options: CommonOptions, kubernetes: str | None, checks: bool) -> None:
     """Show which Kubernetes, Windows release and container runtime go together.
